@@ -1,0 +1,97 @@
+/** What a build may be told, and what it gives. `api.ts` hands these types out. */
+import type { Descriptor, Digest, DiffId } from "../oci/types.ts";
+import type { BuildEvent } from "./events.ts";
+
+export interface BuildOptions {
+  /** The build context: a folder's path, or a stream with a tar (plain, gzip, bzip2, xz, zstd) or a Dockerfile's text. */
+  readonly context: string | AsyncIterable<Uint8Array>;
+  /** Path of the Dockerfile, relative to the working directory; default: `Dockerfile` in the context. */
+  readonly file?: string | undefined;
+  /** The Dockerfile's text itself, instead of `file`. */
+  readonly dockerfile?: string | undefined;
+  /** Names for the image, each `[HOST[:PORT]/]PATH[:TAG]`. */
+  readonly tags?: readonly string[] | undefined;
+  /** Build arguments. A value of `null` takes it from the environment (`--build-arg NAME`). */
+  readonly buildArgs?: Readonly<Record<string, string | null>> | undefined;
+  /** The stage to build; default: the last. */
+  readonly target?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** `os/architecture[/variant]`; default: this machine's. */
+  readonly platform?: string | undefined;
+  readonly noCache?: boolean | undefined;
+  /** Names of stages whose steps are not looked up in the cache. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Ask the registry for every base first, even when the store has one of that name. */
+  readonly pull?: boolean | undefined;
+  /** `name` -> folder, `docker-image://REF`, `oci-layout://DIR[:TAG|@DIGEST]`. */
+  readonly buildContexts?: Readonly<Record<string, string>> | undefined;
+  /** Default: `[{ type: "image" }]`. */
+  readonly outputs?: readonly OutputOptions[] | undefined;
+  /** Hosts that are spoken to by plain HTTP or with certificates that are not verified; loopback is by itself. */
+  readonly insecureRegistries?: readonly string[] | undefined;
+  /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
+  readonly root?: string | undefined;
+  /** Whether misses are explained at length in the events. */
+  readonly explain?: boolean | undefined;
+  /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */
+  readonly sourceDateEpoch?: number | undefined;
+  /** Environment for build arguments without a value, proxies, credentials; default: `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Stops the build; the promise rejects with code `interrupted`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type CompressionName = "gzip" | "zstd" | "uncompressed";
+
+export type OutputOptions =
+  | { readonly type: "image"; readonly name?: string | undefined }
+  /** One tar that is an OCI layout and a docker archive at once. `dest` of `-` is standard output. */
+  | {
+      readonly type: "docker" | "oci";
+      readonly dest: string;
+      /** `false`: a folder instead of a tar (`oci` only). */
+      readonly tar?: boolean | undefined;
+      readonly compression?: CompressionName | undefined;
+      readonly compressionLevel?: number | undefined;
+      readonly name?: string | undefined;
+    }
+  /** The files of the image: as a tar (`-` is standard output), or in a folder. */
+  | { readonly type: "tar" | "local"; readonly dest: string };
+
+export interface BuildResult {
+  /** Digest of the manifest. */
+  readonly digest: Digest;
+  /** Digest of the config, which docker calls the image ID. */
+  readonly imageId: Digest;
+  readonly descriptor: Descriptor;
+  readonly tags: readonly string[];
+  readonly layers: readonly BuiltLayer[];
+  readonly steps: readonly BuiltStep[];
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  /** Milliseconds from start to end. */
+  readonly duration: number;
+}
+
+export interface BuiltLayer {
+  readonly diffId: DiffId;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+export interface BuiltStep {
+  readonly name: string;
+  readonly cached: boolean;
+  readonly missReason?: string | undefined;
+  readonly duration: number;
+}
+
+/**
+ * A build under way: wait for it (`await build(…)`), or follow it (`for await (const event of build(…).events)`).
+ * The events end with the build and never throw; the promise tells how it ended.
+ */
+export interface Build extends PromiseLike<BuildResult> {
+  readonly events: AsyncIterable<BuildEvent>;
+  catch<T>(handler: (reason: unknown) => T | PromiseLike<T>): Promise<BuildResult | T>;
+  finally(handler: () => void): Promise<BuildResult>;
+}

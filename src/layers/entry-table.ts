@@ -1,0 +1,348 @@
+import { KbuildError } from "../errors.ts";
+import { decodePath, encodePath } from "./path-bytes.ts";
+
+/**
+ * The entry table: how a list of files is kept on disk (`layers/<diffid>/index`) and sent to and from the Rust core.
+ * Records have a fixed width and are sorted, so that looking a path up in a base of 100,000 files reads a dozen records
+ * and makes no objects. `native/src/table.rs` is the mirror.
+ *
+ * Little-endian. Header, 32 bytes:
+ *
+ *      0  4 bytes "KBET"      4  u32 version (1)     8  u32 number of entries     12 u32 zero
+ *     16  u64 heap length    24  u64 zero
+ *
+ * Then one record of 128 bytes for each entry, then the heap (offsets below count from its start):
+ *
+ *      0  u32 path offset      4  u32 path length       no leading or trailing slash; "" is the root
+ *      8  u32 link offset     12  u32 link length       target of a symbolic link, or path of a hard link's first name
+ *     16  u32 xattrs offset   20  u32 xattrs length     repeated, sorted by name: u32 n, name, u32 n, value
+ *     24  u8  type            25  u8  flags (1: has a digest)
+ *     26  u8  source kind     27  u8  zero
+ *     28  u32 mode (the low 12 bits)
+ *     32  u32 uid             36  u32 gid
+ *     40  i64 mtime seconds   48  u32 mtime nanoseconds
+ *     52  u32 source number   (file: root's number; blob: blob's number)
+ *     56  u64 size            of a regular file's content
+ *     64  u64 source offset   (blob: where the content starts in the uncompressed tar; inline: in the heap)
+ *     72  u32 source path offset   76  u32 source path length   (file: relative to its root)
+ *     80  u32 device major    84  u32 device minor
+ *     88  u64 inode group     0, or a number that entries of one inode share (scan)
+ *     96  32 bytes BLAKE3 of the content
+ *
+ * Sorted in tree order: bytewise with `/` lower than every other byte, so a folder's subtree follows it at once.
+ */
+const MAGIC = 0x5445424b;
+const HEADER = 32;
+const RECORD = 128;
+
+/** What an entry is. `whiteout` and `opaque` are the OCI layer marks, with the path of what they hide. */
+export const EntryType = {
+  file: 0,
+  directory: 1,
+  symlink: 2,
+  hardlink: 3,
+  characterDevice: 4,
+  blockDevice: 5,
+  fifo: 6,
+  whiteout: 7,
+  opaque: 8,
+} as const;
+export type EntryType = (typeof EntryType)[keyof typeof EntryType];
+
+/** Where the bytes of a regular file come from when a table is packed. */
+export type Source =
+  | { readonly kind: "none" }
+  | { readonly kind: "file"; readonly root: number; readonly path: string }
+  | { readonly kind: "blob"; readonly blob: number; readonly offset: number }
+  | { readonly kind: "inline"; readonly bytes: Uint8Array };
+
+/** One entry of a snapshot or a layer. */
+export interface Entry {
+  /** Without leading or trailing slash; "" is the root. See `path-bytes.ts` for names that are not UTF-8. */
+  readonly path: string;
+  readonly type: EntryType;
+  /** The low 12 bits: permissions, set-id, sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes of content; 0 for all but regular files. */
+  readonly size: number;
+  readonly mtime: { readonly seconds: number; readonly nanoseconds: number };
+  /** Target of a symbolic link; for a hard link the path of the entry that has the content. */
+  readonly link: string;
+  readonly device?: { readonly major: number; readonly minor: number };
+  /** Sorted by name. */
+  readonly xattrs: readonly Xattr[];
+  /** BLAKE3 of a regular file's content; absent when it has not been read. */
+  readonly digest: Uint8Array | undefined;
+  /** Entries of one scan with the same number other than 0 are names of one inode. */
+  readonly inodeGroup: number;
+  readonly source: Source;
+}
+
+export interface Xattr {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+/** A table in memory, read in place. */
+export class EntryTable {
+  readonly #bytes: Buffer;
+  readonly #heap: number;
+  readonly length: number;
+
+  /** @throws KbuildError `internal.entryTable` when the bytes are not a whole table. */
+  constructor(bytes: Buffer) {
+    const whole = bytes.length >= HEADER && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
+    if (!whole) throw new KbuildError("internal.entryTable", "an entry table has no valid header");
+    this.length = bytes.readUInt32LE(8);
+    this.#heap = HEADER + this.length * RECORD;
+    if (bytes.length !== this.#heap + Number(bytes.readBigUInt64LE(16))) {
+      throw new KbuildError("internal.entryTable", "an entry table is cut short");
+    }
+    this.#bytes = bytes;
+  }
+
+
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  pathBytes(index: number): Buffer {
+    return this.#slice(index, 0);
+  }
+
+  path(index: number): string {
+    return decodePath(this.pathBytes(index));
+  }
+
+  type(index: number): EntryType {
+    return this.#bytes.readUInt8(this.#record(index) + 24) as EntryType;
+  }
+
+  entry(index: number): Entry {
+    const at = this.#record(index);
+    const bytes = this.#bytes;
+    const type = bytes.readUInt8(at + 24) as EntryType;
+    const isDevice = type === EntryType.characterDevice || type === EntryType.blockDevice;
+    return {
+      path: this.path(index),
+      type,
+      mode: bytes.readUInt32LE(at + 28),
+      uid: bytes.readUInt32LE(at + 32),
+      gid: bytes.readUInt32LE(at + 36),
+      size: Number(bytes.readBigUInt64LE(at + 56)),
+      mtime: { seconds: Number(bytes.readBigInt64LE(at + 40)), nanoseconds: bytes.readUInt32LE(at + 48) },
+      link: decodePath(this.#slice(index, 8)),
+      ...(isDevice ? { device: { major: bytes.readUInt32LE(at + 80), minor: bytes.readUInt32LE(at + 84) } } : {}),
+      xattrs: this.#xattrs(index),
+      digest: bytes.readUInt8(at + 25) & 1 ? bytes.subarray(at + 96, at + 128) : undefined,
+      inodeGroup: Number(bytes.readBigUInt64LE(at + 88)),
+      source: this.#source(index),
+    };
+  }
+
+  /** The number of the entry with this path, or -1. */
+  find(path: string): number {
+    const wanted = encodePath(path);
+    const index = this.#lowerBound(wanted, 0);
+    return index < this.length && this.pathBytes(index).equals(wanted) ? index : -1;
+  }
+
+  /** The half-open range of entries below `path`, itself excluded; of the whole table without the root for "". */
+  below(path: string): readonly [number, number] {
+    const prefix = path === "" ? Buffer.alloc(0) : encodePath(`${path}/`);
+    if (prefix.length === 0) return [this.length > 0 && this.pathBytes(0).length === 0 ? 1 : 0, this.length];
+    const start = this.#lowerBound(prefix, 0);
+    let low = start;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const candidate = this.pathBytes(middle);
+      const inside = candidate.length >= prefix.length && candidate.subarray(0, prefix.length).equals(prefix);
+      if (inside) low = middle + 1;
+      else high = middle;
+    }
+    return [start, low];
+  }
+
+  *[Symbol.iterator](): IterableIterator<Entry> {
+    for (let index = 0; index < this.length; index++) yield this.entry(index);
+  }
+
+  #lowerBound(wanted: Buffer, from: number): number {
+    let low = from;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareTreeOrder(this.pathBytes(middle), wanted) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #record(index: number): number {
+    if (index < 0 || index >= this.length) throw new RangeError(`entry ${index} of ${this.length}`);
+    return HEADER + index * RECORD;
+  }
+
+  #slice(index: number, field: number): Buffer {
+    const at = this.#record(index) + field;
+    const start = this.#heap + this.#bytes.readUInt32LE(at);
+    return this.#bytes.subarray(start, start + this.#bytes.readUInt32LE(at + 4));
+  }
+
+  #xattrs(index: number): Xattr[] {
+    const bytes = this.#slice(index, 16);
+    const list: Xattr[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const nameEnd = at + 4 + bytes.readUInt32LE(at);
+      const valueEnd = nameEnd + 4 + bytes.readUInt32LE(nameEnd);
+      list.push({ name: decodePath(bytes.subarray(at + 4, nameEnd)), value: bytes.subarray(nameEnd + 4, valueEnd) });
+      at = valueEnd;
+    }
+    return list;
+  }
+
+  #source(index: number): Source {
+    const at = this.#record(index);
+    const number = this.#bytes.readUInt32LE(at + 52);
+    const offset = Number(this.#bytes.readBigUInt64LE(at + 64));
+    switch (this.#bytes.readUInt8(at + 26)) {
+      case 1:
+        return { kind: "file", root: number, path: decodePath(this.#slice(index, 72)) };
+      case 2:
+        return { kind: "blob", blob: number, offset };
+      case 3: {
+        const start = this.#heap + offset;
+        const size = Number(this.#bytes.readBigUInt64LE(at + 56));
+        return { kind: "inline", bytes: this.#bytes.subarray(start, start + size) };
+      }
+      default:
+        return { kind: "none" };
+    }
+  }
+}
+
+/** The bytes of a table with these entries, which must be in tree order. */
+export function encodeEntries(entries: Iterable<Entry>): Buffer {
+  const builder = new EntryTableBuilderBytes();
+  for (const entry of entries) builder.add(entry);
+  return builder.finish();
+}
+
+/** Orders two paths bytewise with `/` lower than every other byte. */
+export function compareTreeOrder(left: Uint8Array, right: Uint8Array): number {
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at++) {
+    const a = left[at] ?? 0;
+    const b = right[at] ?? 0;
+    if (a !== b) return (a === 0x2f ? 0 : a) - (b === 0x2f ? 0 : b);
+  }
+  return left.length - right.length;
+}
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/** Grows the two parts of a table, records and heap, side by side. */
+class EntryTableBuilderBytes {
+  #records: Buffer = Buffer.alloc(RECORD * 64);
+  #heap: Buffer = Buffer.alloc(4096);
+  #heapLength = 0;
+  #count = 0;
+
+  add(entry: Entry): void {
+    if ((this.#count + 1) * RECORD > this.#records.length) this.#records = grow(this.#records, 0);
+    const at = this.#count * RECORD;
+    const records = this.#records;
+    const path = encodePath(entry.path);
+    this.#put(at, path);
+    this.#put(at + 8, entry.link === "" ? NO_BYTES : encodePath(entry.link));
+    this.#put(at + 16, encodeXattrs(entry.xattrs));
+    records.writeUInt8(entry.type, at + 24);
+    records.writeUInt8(entry.digest === undefined ? 0 : 1, at + 25);
+    records.writeUInt32LE(entry.mode, at + 28);
+    records.writeUInt32LE(entry.uid, at + 32);
+    records.writeUInt32LE(entry.gid, at + 36);
+    records.writeBigInt64LE(BigInt(entry.mtime.seconds), at + 40);
+    records.writeUInt32LE(entry.mtime.nanoseconds, at + 48);
+    records.writeBigUInt64LE(BigInt(entry.size), at + 56);
+    records.writeUInt32LE(entry.device?.major ?? 0, at + 80);
+    records.writeUInt32LE(entry.device?.minor ?? 0, at + 84);
+    records.writeBigUInt64LE(BigInt(entry.inodeGroup), at + 88);
+    if (entry.digest !== undefined) records.set(entry.digest, at + 96);
+    this.#putSource(at, entry.source, path);
+    this.#count += 1;
+  }
+
+  finish(): Buffer {
+    const header = Buffer.alloc(HEADER);
+    header.writeUInt32LE(MAGIC, 0);
+    header.writeUInt32LE(1, 4);
+    header.writeUInt32LE(this.#count, 8);
+    header.writeBigUInt64LE(BigInt(this.#heapLength), 16);
+    return Buffer.concat([
+      header,
+      this.#records.subarray(0, this.#count * RECORD),
+      this.#heap.subarray(0, this.#heapLength),
+    ]);
+  }
+
+  #putSource(at: number, source: Source, path: Buffer): void {
+    const records = this.#records;
+    switch (source.kind) {
+      case "none":
+        return;
+      case "file": {
+        records.writeUInt8(1, at + 26);
+        records.writeUInt32LE(source.root, at + 52);
+        const sourcePath = encodePath(source.path);
+        if (sourcePath.equals(path)) records.copy(records, at + 72, at, at + 8);
+        else this.#put(at + 72, sourcePath);
+        return;
+      }
+      case "blob":
+        records.writeUInt8(2, at + 26);
+        records.writeUInt32LE(source.blob, at + 52);
+        records.writeBigUInt64LE(BigInt(source.offset), at + 64);
+        return;
+      case "inline":
+        records.writeUInt8(3, at + 26);
+        records.writeBigUInt64LE(BigInt(this.#heapLength), at + 64);
+        this.#append(source.bytes);
+    }
+  }
+
+  /** Puts bytes into the heap, and their offset and length at `field`. */
+  #put(field: number, bytes: Uint8Array): void {
+    this.#records.writeUInt32LE(bytes.length === 0 ? 0 : this.#heapLength, field);
+    this.#records.writeUInt32LE(bytes.length, field + 4);
+    this.#append(bytes);
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#heapLength + bytes.length > this.#heap.length) this.#heap = grow(this.#heap, bytes.length);
+    this.#heap.set(bytes, this.#heapLength);
+    this.#heapLength += bytes.length;
+  }
+}
+
+function grow(buffer: Buffer, extra: number): Buffer {
+  const larger = Buffer.alloc(buffer.length * 2 + extra);
+  buffer.copy(larger);
+  return larger;
+}
+
+function encodeXattrs(xattrs: readonly Xattr[]): Buffer {
+  if (xattrs.length === 0) return NO_BYTES;
+  const parts: Uint8Array[] = [];
+  for (const { name, value } of xattrs) {
+    for (const bytes of [encodePath(name), value]) {
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(bytes.length);
+      parts.push(length, bytes);
+    }
+  }
+  return Buffer.concat(parts);
+}
