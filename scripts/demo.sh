@@ -4,6 +4,7 @@
 # a registry).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/setup.sh
 
 work="$PWD/dist/demo"
 export KBUILD_ROOT="${KBUILD_ROOT:-$work/store}"
@@ -21,47 +22,13 @@ fail() {
 }
 kbuild() { node "$PWD/dist/kbuild.cjs" "$@"; }
 
-# newer OUTPUT INPUT...: whether OUTPUT is there and younger than every file of the inputs.
-newer() {
-  local output=$1
-  shift
-  [ -e "$output" ] && [ -z "$(find "$@" -path '*/target' -prune -o -type f -newer "$output" -print -quit 2>/dev/null)" ]
-}
-
 # ------------------------------------------------------------------ kbuild itself
-command -v node >/dev/null || fail "Node.js is not installed; kbuild needs version 20 or later (https://nodejs.org)."
-major=$(node -p 'process.versions.node.split(".")[0]')
-[ "$major" -ge 20 ] || fail "this is Node.js $(node -v); kbuild needs version 20 or later."
-PATH="$PATH:$HOME/.cargo/bin"
 mkdir -p "$work"
-
-if newer node_modules/.package-lock.json package-lock.json; then
-  did "npm packages: there already"
-else
-  say "Installing npm packages"
-  npm ci --no-audit --no-fund
-  touch node_modules/.package-lock.json
-  did "npm packages: installed"
-fi
-
-if newer "$work/.native" native scripts/build-native.mjs; then
-  did "Rust core: built already"
-else
-  command -v cargo >/dev/null || fail "cargo is not installed; the core of kbuild is written in Rust (https://rustup.rs)."
-  say "Building the Rust core"
-  npm run --silent build:native
-  touch "$work/.native"
-  did "Rust core: built"
-fi
-
-if newer "$work/.dist" src scripts/build.mjs package.json && [ -e dist/kbuild.cjs ]; then
-  did "command line and API: built already"
-else
-  say "Building the command line and the API"
-  npm run --silent build
-  touch "$work/.dist"
-  did "command line and API: built"
-fi
+check_node
+npm_packages
+build_native
+build_dist
+did "kbuild: built (npm packages, Rust core, command line)"
 
 # ------------------------------------------------------------------ the base image
 # A folder with this machine's own Node.js and the libraries that it needs, laid out as an image's root.
