@@ -1,0 +1,258 @@
+/** Reads the cases, prepares what a case needs, and compares what a build gave with what BuildKit gave. */
+import * as crypto from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as zlib from "node:zlib";
+import { hardLinks, type ReadImage, type TreeEntry } from "../support/image-reader.ts";
+import { HOME, plant } from "../support/workspace.ts";
+import { BASE_CONFIG, baseMembers, tarOf, writeLayout } from "./base.ts";
+import { prepare } from "./commands.ts";
+
+type CaseFile =
+  | { readonly text: string; readonly mode: number }
+  | { readonly link: string }
+  | { readonly dir: number }
+  | { readonly hard: string }
+  | { readonly tar: Readonly<Record<string, string>>; readonly gz?: boolean };
+
+interface ExpectedEntry {
+  readonly type: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size?: number;
+  readonly sha256?: string;
+  readonly text?: string;
+  readonly link?: string;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly dockerfile: string;
+  readonly files: Readonly<Record<string, CaseFile>>;
+  readonly options: {
+    readonly args?: Readonly<Record<string, string>>;
+    readonly target?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly secrets?: Readonly<Record<string, string>>;
+  };
+  readonly result:
+    | { readonly ok: false; readonly error: string }
+    | {
+        readonly ok: true;
+        readonly config: Readonly<Record<string, unknown>>;
+        readonly files: Readonly<Record<string, ExpectedEntry>>;
+        readonly removed?: readonly string[];
+        readonly links?: readonly (readonly string[])[];
+        readonly history: number;
+        readonly layers: number;
+      };
+}
+
+/** A case as it is run: with the RUNs that only prepare something turned into layers of the base. */
+export interface Runnable {
+  readonly spec: Case;
+  readonly dockerfile: string;
+  /** Names the base: "" is the plain one. */
+  readonly base: string;
+}
+
+// These have a RUN that is never reached, so they need none.
+const RUN_NOT_REACHED = new Set(["config/onbuild", "config/before-from", "from/unused-stage-fails-not"]);
+
+/** The cases that can be run, and those that need RUN, which kbuild does not have yet. */
+export function readCases(): { runnable: Runnable[]; needRun: Case[] } {
+  const file = path.join(HOME, "test/conformance/cases.json");
+  const { cases } = JSON.parse(fs.readFileSync(file, "utf8")) as { cases: Case[] };
+  const runnable: Runnable[] = [];
+  const needRun: Case[] = [];
+  for (const spec of cases) {
+    if (!/^\s*(ONBUILD\s+)?RUN\b/im.test(spec.dockerfile) || RUN_NOT_REACHED.has(spec.name)) {
+      runnable.push({ spec, dockerfile: spec.dockerfile, base: "" });
+      continue;
+    }
+    // The cases of run/ are about RUN itself: a layer of the base would prove nothing there.
+    const prepared = spec.name.startsWith("run/") ? undefined : prepare(spec.dockerfile);
+    if (prepared) runnable.push({ spec, dockerfile: prepared.dockerfile, base: JSON.stringify(prepared.layers) });
+    else needRun.push(spec);
+  }
+  return { runnable, needRun };
+}
+
+/** Writes the base images below a folder, each once. */
+export class Bases {
+  readonly #folder: string;
+  readonly #made = new Map<string, string>();
+  #plain: Buffer | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The folder of the OCI layout. */
+  async layout(base: string): Promise<string> {
+    const found = this.#made.get(base);
+    if (found) return found;
+    this.#plain ??= await tarOf(baseMembers());
+    const layers = [this.#plain];
+    if (base !== "") {
+      for (const members of JSON.parse(base) as Parameters<typeof tarOf>[0][]) layers.push(await tarOf(members));
+    }
+    const dest = path.join(this.#folder, `base-${this.#made.size}`);
+    writeLayout(dest, layers, BASE_CONFIG);
+    this.#made.set(base, dest);
+    return dest;
+  }
+}
+
+/** Writes a case's context, the Dockerfile included. */
+export async function writeContext(folder: string, runnable: Runnable): Promise<string> {
+  const { files } = runnable.spec;
+  fs.mkdirSync(folder, { recursive: true });
+  fs.chmodSync(folder, 0o755);
+  for (const [name, file] of Object.entries(files)) {
+    if (!("tar" in file)) continue;
+    const members = Object.entries(file.tar).map(
+      ([member, text]) => ({ name: member, type: "file", mode: 0o640, uid: 21, gid: 22, data: text }) as const,
+    );
+    const bytes = await tarOf(members);
+    plant(folder, { [name]: file.gz ? zlib.gzipSync(bytes) : bytes });
+  }
+  plant(folder, { Dockerfile: runnable.dockerfile });
+  plant(
+    folder,
+    Object.fromEntries(
+      Object.entries(files).filter(
+        (entry): entry is [string, Exclude<CaseFile, { tar: unknown }>] => !("tar" in entry[1]),
+      ),
+    ),
+  );
+  return folder;
+}
+
+/** The line that BuildKit's error names, if it names one. */
+export function expectedLine(spec: Case): number | undefined {
+  if (spec.result.ok) return undefined;
+  const found = /on line (\d+)/.exec(spec.result.error);
+  return found ? Number(found[1]) : undefined;
+}
+
+const IGNORED = /^(dev|proc|sys)(\/|$)|^etc\/(hosts|hostname|resolv\.conf)$/;
+
+/** All differences between an image and what BuildKit made of the case, as lines; none means that they agree. */
+export function differences(runnable: Runnable, image: ReadImage): string[] {
+  const { spec } = runnable;
+  if (!spec.result.ok) return ["the build succeeded, but BuildKit's fails"];
+  const expected = spec.result;
+  const found: string[] = [];
+  const compare = (what: string, is: unknown, shouldBe: unknown): void => {
+    const [a, b] = [stable(is), stable(shouldBe)];
+    if (a !== b) found.push(`${what}: is ${a}, should be ${b}`);
+  };
+
+  const usesBase = /^FROM .*(busybox|\$B)/m.test(runnable.dockerfile);
+  const base = new Map(usesBase ? baseTree() : []);
+  // An image that does not stand on the base has none of its files.
+  const standsOnBase = image.tree.has("bin/busybox");
+  const names = new Set([...image.tree.keys(), ...Object.keys(expected.files)]);
+  for (const name of [...names].sort()) {
+    if (name === "" || IGNORED.test(name)) continue;
+    const is = image.tree.get(name);
+    const should = expected.files[name];
+    if (should === undefined) {
+      const original = standsOnBase ? base.get(name) : undefined;
+      if (is && original === undefined) {
+        // What stands in for a RUN is told by `files` too, so nothing else may be there.
+        found.push(`${name}: is there, should not be`);
+      } else if (is && original !== undefined && !sameAsBase(is, original)) {
+        found.push(`${name}: is ${describe(is)}, should be as in the base`);
+      }
+      continue;
+    }
+    if (is === undefined) {
+      found.push(`${name}: is missing, should be ${stable(should)}`);
+      continue;
+    }
+    for (const key of ["type", "mode", "uid", "gid", "link"] as const) compare(`${name} ${key}`, is[key], should[key]);
+    if (should.type === "file") {
+      compare(`${name} size`, is.size, should.size);
+      if (runnable.dockerfile === spec.dockerfile || !/Dockerfile$/.test(name))
+        compare(`${name} sha256`, is.sha256, should.sha256);
+    }
+  }
+  if (standsOnBase) {
+    const removed = [...base.keys()].filter((name) => !image.tree.has(name) && !IGNORED.test(name)).sort();
+    compare("removed paths", removed, [...(expected.removed ?? [])].sort());
+  }
+  compare("hard links", hardLinks(image.tree), [...(expected.links ?? [])].map((group) => [...group].sort()).sort());
+
+  compareConfig(image, expected.config, compare);
+  compare("number of history entries", image.config.history?.length ?? 0, expected.history);
+  compare("number of layers", image.manifest.layers.length, expected.layers);
+  compare(
+    "history entries with a layer",
+    (image.config.history ?? []).filter((entry) => !entry.empty_layer).length,
+    expected.layers,
+  );
+  return found;
+}
+
+function compareConfig(
+  image: ReadImage,
+  expected: Readonly<Record<string, unknown>>,
+  compare: (what: string, is: unknown, shouldBe: unknown) => void,
+): void {
+  const raw = image.config.config ?? {};
+  const is: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) if (value !== null && value !== undefined) is[key] = value;
+  for (const key of ["ExposedPorts", "Volumes"]) if (is[key]) is[key] = Object.keys(is[key] as object).sort();
+  if (Array.isArray(is.Env)) is.Env = [...is.Env].sort();
+  if (is.WorkingDir === undefined || is.WorkingDir === "") is.WorkingDir = "/";
+  if (is.User === "") delete is.User;
+  is.architecture = image.config.architecture;
+  is.os = image.config.os;
+  if (image.config.author) is.author = image.config.author;
+  for (const key of [...new Set([...Object.keys(is), ...Object.keys(expected)])].sort()) {
+    compare(`config ${key}`, is[key], expected[key]);
+  }
+}
+
+function sameAsBase(is: TreeEntry, original: ExpectedEntry): boolean {
+  return (
+    is.type === original.type &&
+    is.mode === original.mode &&
+    is.uid === original.uid &&
+    is.gid === original.gid &&
+    is.link === original.link &&
+    is.sha256 === original.sha256
+  );
+}
+
+let baseEntries: [string, ExpectedEntry][] | undefined;
+function baseTree(): [string, ExpectedEntry][] {
+  baseEntries ??= baseMembers().map((member) => {
+    const data = Buffer.from(member.data ?? "");
+    const common = { mode: member.mode, uid: 0, gid: 0 };
+    if (member.type === "directory") return [member.name, { type: "dir", ...common }];
+    if (member.type === "symlink") return [member.name, { type: "symlink", ...common, link: member.link ?? "" }];
+    const sha256 = crypto.createHash("sha256").update(data).digest("hex");
+    return [member.name, { type: "file", ...common, size: data.length, sha256 }];
+  });
+  return baseEntries;
+}
+
+function describe(entry: TreeEntry): string {
+  const { inode: _, ...rest } = entry;
+  return stable(rest);
+}
+
+/** JSON with sorted keys, so that equal values give equal text. */
+function stable(value: unknown): string {
+  return (
+    JSON.stringify(value, (_, inner) =>
+      inner && typeof inner === "object" && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : inner,
+    ) ?? "nothing"
+  );
+}
