@@ -1,9 +1,19 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
+import { KbuildError } from "../errors.ts";
+import { digestOf, encodeJson } from "./digest.ts";
 import type { Blobs } from "./layout/blobs.ts";
 import { choosePlatform, formatPlatform, hostPlatform, listPlatforms } from "./platform.ts";
 import { isIndexType, parseConfig, parseIndex, parseManifest } from "./shape.ts";
-import type { Descriptor, DiffId, Digest, ImageConfig, Manifest, Platform } from "./types.ts";
+import {
+  type Descriptor,
+  type DiffId,
+  type Digest,
+  type ImageConfig,
+  type Manifest,
+  MediaType,
+  type Platform,
+} from "./types.ts";
 
 /**
  * An image of one platform, wherever its bytes are. Everything is read when it is first asked for, verified by digest,
@@ -20,6 +30,8 @@ export interface Image {
   readonly id: Digest;
   /** Lowest first. */
   readonly layers: readonly Layer[];
+  /** The file with a blob of this image. */
+  blobPath(digest: Digest): string;
 }
 
 /** A layer as it is stored: compressed or not, its descriptor tells. */
@@ -75,6 +87,60 @@ export function imageOf(blobs: Blobs, descriptor: Descriptor): Image {
     get layers() {
       return layers();
     },
+    blobPath: (digest) => blobs.path(digest),
+  };
+}
+
+/** The image of a store that a descriptor (from `Store.find`, `resolve`, `list`) leads to; of an index, the platform's. */
+export function imageFromStore(store: { readonly blobs: Blobs }, descriptor: Descriptor, platform?: Platform): Image {
+  return imageOf(store.blobs, chooseManifest(store.blobs, descriptor, platform));
+}
+
+/** A layer's bytes in another compression, and where they are. */
+export type ReplacedLayer = Pick<Layer, "descriptor" | "path">;
+
+/**
+ * The same image with its layers compressed otherwise: same config, same image ID, another manifest, which is an OCI
+ * one whatever it was before.
+ *
+ * @param layers one for each of the image's, in its order
+ */
+export function withLayers(image: Image, layers: readonly ReplacedLayer[]): Image {
+  const { diff_ids: diffIds } = image.config.rootfs;
+  if (layers.length !== diffIds.length) {
+    throw new KbuildError("internal.layers", `${layers.length} layers for an image that has ${diffIds.length}`);
+  }
+  const { annotations } = image.manifest;
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociManifest,
+    config: { mediaType: MediaType.ociConfig, digest: image.id, size: image.configBytes.length },
+    layers: layers.map((layer) => layer.descriptor),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  const manifestBytes = encodeJson(manifest);
+  const { platform } = image.descriptor;
+  const digest = digestOf(manifestBytes);
+  const paths = new Map(layers.map(({ descriptor, path }) => [descriptor.digest, path]));
+  return {
+    descriptor: {
+      mediaType: MediaType.ociManifest,
+      digest,
+      size: manifestBytes.length,
+      ...(platform === undefined ? {} : { platform }),
+    },
+    manifestBytes,
+    manifest,
+    configBytes: image.configBytes,
+    config: image.config,
+    id: image.id,
+    layers: layers.map(({ descriptor, path }, number) => ({
+      descriptor,
+      path,
+      diffId: diffIds[number] as DiffId,
+      open: () => createReadStream(path),
+    })),
+    blobPath: (wanted) => paths.get(wanted) ?? image.blobPath(wanted),
   };
 }
 
