@@ -69,9 +69,13 @@ export function withoutNames(index: ImageIndex, references: readonly Reference[]
   return { ...index, manifests: [...kept, ...orphans(removed, kept)] };
 }
 
-/** Takes an image out of the list, with all its names. */
-export function withoutImage(index: ImageIndex, digest: Digest): ImageIndex {
-  const manifests = index.manifests.filter((entry) => entry.digest !== digest);
+/** Takes names away from one image, and takes it out of the list when it has no other left. */
+export function withoutImage(index: ImageIndex, digest: Digest, references: readonly Reference[]): ImageIndex {
+  const unwanted = new Set(references.map(canonicalName));
+  const stays = (entry: Descriptor): boolean => entry.digest !== digest || !unwanted.has(nameOf(entry) ?? "");
+  const kept = index.manifests.filter(stays);
+  const named = kept.some((entry) => entry.digest === digest && nameOf(entry) !== undefined);
+  const manifests = named ? kept : kept.filter((entry) => entry.digest !== digest);
   return manifests.length === index.manifests.length ? index : { ...index, manifests };
 }
 

@@ -217,11 +217,12 @@ export class Store {
   }
 
   #findById(digits: string, name: string): Descriptor | undefined {
+    // By image ID: several manifests of one config are one image, compressed differently.
     const found = new Map<string, Descriptor>();
     for (const { descriptor } of this.list()) {
-      if (hexOf(descriptor.digest).startsWith(digits)) found.set(descriptor.digest, descriptor);
-      else if (hexOf(this.#imageId(descriptor) ?? "sha256:").startsWith(digits))
-        found.set(descriptor.digest, descriptor);
+      const id = this.#imageId(descriptor) ?? descriptor.digest;
+      if (![id, descriptor.digest].some((digest) => hexOf(digest).startsWith(digits))) continue;
+      if (!found.has(id)) found.set(id, descriptor);
     }
     if (found.size > 1) {
       throw new KbuildError("usage.ambiguous", `${name} is the beginning of ${found.size} image IDs`, {
@@ -253,9 +254,15 @@ export class Store {
     await this.#update((index) => withoutNames(index, references));
   }
 
-  /** Takes an image out of the list, with all its names. Its blobs stay until they are pruned. */
-  async unlist(digest: Digest): Promise<void> {
-    await this.#update((index) => withoutImage(index, digest));
+  /**
+   * Takes names away from an image, and takes it out of the list when it has no other left. Its blobs stay until they
+   * are pruned, as other images and the cache may have them too.
+   *
+   * @returns whether the image is gone from the list
+   */
+  async remove(digest: Digest, references: readonly Reference[]): Promise<boolean> {
+    await this.#update((index) => withoutImage(index, digest, references));
+    return !this.list().some(({ descriptor }) => descriptor.digest === digest);
   }
 
   /** Reads, changes and replaces index.json; of several processes, one at a time. */

@@ -1,0 +1,67 @@
+import { createReadStream } from "node:fs";
+import type { Duplex } from "node:stream";
+import * as zlib from "node:zlib";
+import { KbuildError } from "../../errors.ts";
+import type { Layer } from "../image.ts";
+import type { Descriptor } from "../types.ts";
+
+/** Makes a stream that decompresses zstd; for Node before 22.15, which cannot. */
+export type ZstdDecompressor = () => Duplex;
+
+/** How the bytes of a layer are compressed, as its media type says; undefined for a type that is no layer. */
+export function compressionOfLayer({ mediaType }: Pick<Descriptor, "mediaType">): "none" | "gzip" | "zstd" | undefined {
+  if (!/^application\/vnd\.(oci\.image\.layer|docker\.image\.rootfs)\./.test(mediaType)) return undefined;
+  if (/[.+]gzip$/.test(mediaType)) return "gzip";
+  if (/[.+]zstd$/.test(mediaType)) return "zstd";
+  return mediaType.endsWith(".tar") ? "none" : undefined;
+}
+
+/**
+ * The uncompressed tar of a layer, piece by piece.
+ *
+ * @throws KbuildError `build.bomb` when it grows beyond all measure (design: 1,000 times, above 64 MiB);
+ *   `build.layerType`; `machine.zstd`. Errors of the file and of the decompressor come as Node has them.
+ */
+export async function* tarOf(
+  layer: Pick<Layer, "descriptor" | "path">,
+  zstd?: ZstdDecompressor,
+): AsyncIterable<Buffer> {
+  const unpacker = decompressor(layer.descriptor, zstd);
+  const input = createReadStream(layer.path, { highWaterMark: 1 << 20 });
+  if (unpacker === undefined) {
+    yield* input;
+    return;
+  }
+  const limit = Math.max(64 * 1024 * 1024, layer.descriptor.size * 1000);
+  let seen = 0;
+  input.on("error", (error) => unpacker.destroy(error));
+  input.pipe(unpacker);
+  try {
+    for await (const chunk of unpacker as AsyncIterable<Buffer>) {
+      seen += chunk.length;
+      if (seen > limit) throw new KbuildError("build.bomb", `it has more than ${limit} bytes when it is decompressed`);
+      yield chunk;
+    }
+  } finally {
+    input.destroy();
+    unpacker.destroy();
+  }
+}
+
+function decompressor(descriptor: Descriptor, zstd?: ZstdDecompressor): Duplex | undefined {
+  switch (compressionOfLayer(descriptor)) {
+    case "none":
+      return undefined;
+    case "gzip":
+      return zlib.createGunzip({ chunkSize: 1 << 18 });
+    case "zstd": {
+      const make = zstd ?? (zlib as { createZstdDecompress?: ZstdDecompressor }).createZstdDecompress;
+      if (make !== undefined) return make();
+      throw new KbuildError("machine.zstd", "this version of Node.js cannot decompress zstd", {
+        hint: "Node.js can since version 22.15",
+      });
+    }
+    default:
+      throw new KbuildError("build.layerType", `${descriptor.mediaType} is not the type of a layer`);
+  }
+}
