@@ -35,7 +35,7 @@ const MAGIC = 0x5445424b;
 const HEADER = 32;
 const RECORD = 128;
 
-/** What an entry is. `whiteout` and `opaque` are the OCI layer marks, with the path of what they hide. */
+/** What an entry is. `whiteout` and `opaque` are the OCI layer marks; their path is the mark's own (`a/.wh.b`, `a/.wh..wh..opq`). */
 export const EntryType = {
   file: 0,
   directory: 1,
@@ -121,6 +121,12 @@ export class EntryTable {
     return this.#bytes.readUInt8(this.#record(index) + 24) as EntryType;
   }
 
+  /** BLAKE3 of the content, a view into the table; undefined when it has none. */
+  digest(index: number): Buffer | undefined {
+    const at = this.#record(index);
+    return this.#bytes.readUInt8(at + 25) & 1 ? this.#bytes.subarray(at + 96, at + 128) : undefined;
+  }
+
   entry(index: number): Entry {
     const at = this.#record(index);
     const bytes = this.#bytes;
@@ -137,7 +143,7 @@ export class EntryTable {
       link: decodePath(this.#slice(index, 8)),
       ...(isDevice ? { device: { major: bytes.readUInt32LE(at + 80), minor: bytes.readUInt32LE(at + 84) } } : {}),
       xattrs: this.#xattrs(index),
-      digest: bytes.readUInt8(at + 25) & 1 ? bytes.subarray(at + 96, at + 128) : undefined,
+      digest: this.digest(index),
       inodeGroup: Number(bytes.readBigUInt64LE(at + 88)),
       source: this.#source(index),
     };

@@ -105,6 +105,10 @@ export interface PackRequest {
   readonly purpose: "layer" | "archive";
   /** Folder for unnamed temporary files. */
   readonly temporary: string;
+  /** The stat cache of `roots[0]` (see `ScanRequest.statCache`), which learns the digests that are computed here. */
+  readonly statCache?: string;
+  /** Seconds since 1970 to which times are clamped as they are written. What the table says is compared unclamped. */
+  readonly epoch?: number;
 }
 
 /** A layer whose files can be the source of a new one: its tar, as it lies in the store. */

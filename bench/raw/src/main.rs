@@ -1,0 +1,295 @@
+//! The bare cost of a workload: the reads, hashes and writes that no builder can do without, and nothing else. No cache,
+//! no Dockerfile, no index, no temporary names, no checks beyond the digests. The bench runs it beside the builders, from
+//! the same start state, and prints how far they are from it.
+//!
+//! What it does, on all cores where the work can be divided:
+//!
+//! - `pull OUT HOST NAME BLOB...`   W1.cold: for each blob a GET over HTTP, SHA-256 of the bytes as they come, inflate,
+//!   SHA-256 of what comes out, the bytes as they came to a file; then all these files into one archive.
+//! - `archive OUT FILE...`          W1.cached, W1.edit: the files, which lie in the store already, into one archive.
+//! - `layer OUT FOLDER`             W2.cold, W3.cold: walk, stat, read every file; BLAKE3 of each file, a tar of all with
+//!   its SHA-256, written to a file.
+//! - `layer-archive OUT FOLDER`     W2.tar, W3.tar: the same, then that tar into an archive.
+//! - `layer-known OUT FOLDER`       W2.edit: as `layer` without BLAKE3, since the files' digests are known from before.
+//! - `layer-kept OUT FOLDER`        W8b.cold: as `layer`, but `node_modules` at the top is not walked into, and names that
+//!   end in `.log` are left out without a stat.
+//! - `walk FOLDER`                  W8b.noop: that walk and a stat of each file that is kept, nothing read.
+//!
+//! Writes are not flushed to the disk, as those of the builders are not all either. OUT is a folder that exists.
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::Arc;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Failure>;
+
+const CHUNK: usize = 1 << 20;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let word = |n: usize| -> Result<&str> { words.get(n).map(String::as_str).ok_or_else(|| "missing argument".into()) };
+    let path = |n: usize| -> Result<PathBuf> { Ok(PathBuf::from(word(n)?)) };
+    match word(0)? {
+        "pull" => pull(&path(1)?, word(2)?, word(3)?, &words[4..]),
+        "archive" => archive(&path(1)?, &words[2..].iter().map(PathBuf::from).collect::<Vec<_>>()),
+        "layer" => layer(&path(1)?, &path(2)?, true, false).map(drop),
+        "layer-known" => layer(&path(1)?, &path(2)?, false, false).map(drop),
+        "layer-kept" => layer(&path(1)?, &path(2)?, true, true).map(drop),
+        "layer-archive" => {
+            let tar = layer(&path(1)?, &path(2)?, true, false)?;
+            archive(&path(1)?, &[tar])
+        }
+        "walk" => {
+            let mut count = 0u64;
+            walk(&path(1)?, &mut PathBuf::new(), true, &mut |_, meta| count += meta.len())?;
+            std::hint::black_box(count);
+            Ok(())
+        }
+        other => Err(format!("no such workload: {other}").into()),
+    }
+}
+
+// ------------------------------------------------------------------ pulling
+
+fn pull(out: &Path, host: &str, name: &str, blobs: &[String]) -> Result<()> {
+    let files = std::thread::scope(|scope| -> Result<Vec<PathBuf>> {
+        let running: Vec<_> = blobs.iter().map(|blob| scope.spawn(move || fetch(out, host, name, blob))).collect();
+        running.into_iter().map(|each| each.join().map_err(|_| "a thread panicked")?).collect()
+    })?;
+    archive(out, &files)
+}
+
+/// One blob: a GET, the bytes to a file and through SHA-256; in a second thread inflated and through SHA-256 again.
+fn fetch(out: &Path, host: &str, name: &str, blob: &str) -> Result<PathBuf> {
+    let mut stream = std::net::TcpStream::connect(host)?;
+    write!(stream, "GET /v2/{name}/blobs/{blob} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut reader = BufReader::with_capacity(CHUNK, stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    if !line.contains(" 200 ") {
+        return Err(format!("{blob}: {line}").into());
+    }
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line)?;
+    }
+    let file = out.join(blob.replace(':', "-"));
+    let mut output = File::create(&file)?;
+    let (send, receive) = sync_channel::<Arc<[u8]>>(8);
+    let digest = std::thread::scope(|scope| -> Result<String> {
+        let inflating = scope.spawn(move || -> Result<()> {
+            let mut hash = Sha256::new();
+            let mut inflate = flate2::read::GzDecoder::new(Chunks::new(receive));
+            let mut buffer = vec![0; 256 << 10];
+            loop {
+                let n = inflate.read(&mut buffer)?;
+                if n == 0 {
+                    break;
+                }
+                hash.update(&buffer[..n]);
+            }
+            std::hint::black_box(hash.finalize());
+            Ok(())
+        });
+        let mut hash = Sha256::new();
+        loop {
+            let part: Arc<[u8]> = Arc::from(reader.fill_buf()?);
+            if part.is_empty() {
+                break;
+            }
+            reader.consume(part.len());
+            send.send(Arc::clone(&part))?;
+            hash.update(&part);
+            output.write_all(&part)?;
+        }
+        drop(send);
+        inflating.join().map_err(|_| "a thread panicked")??;
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    })?;
+    if blob != format!("sha256:{digest}") {
+        return Err(format!("{blob} has the bytes of {digest}").into());
+    }
+    Ok(file)
+}
+
+/// The pieces that another thread sends, as one stream.
+struct Chunks {
+    from: Receiver<Arc<[u8]>>,
+    now: Arc<[u8]>,
+    at: usize,
+}
+
+impl Chunks {
+    fn new(from: Receiver<Arc<[u8]>>) -> Self {
+        Chunks { from, now: Arc::from([]), at: 0 }
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.at == self.now.len() {
+            match self.from.recv() {
+                Ok(next) => (self.now, self.at) = (next, 0),
+                Err(_) => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.now.len() - self.at);
+        buffer[..n].copy_from_slice(&self.now[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+// ------------------------------------------------------------------ writing
+
+/// All files into one archive. `std::io::copy` lets the kernel move the bytes.
+fn archive(out: &Path, files: &[PathBuf]) -> Result<()> {
+    let mut output = File::create(out.join("image.tar"))?;
+    for file in files {
+        let mut input = File::open(file)?;
+        let size = input.metadata()?.len();
+        output.write_all(&header(b"blobs/sha256/x", size, 0o644))?;
+        std::io::copy(&mut input, &mut output)?;
+        output.write_all(&[0; 512][..padding(size)])?;
+    }
+    output.write_all(&[0; 1024])?;
+    Ok(())
+}
+
+fn padding(size: u64) -> usize {
+    ((512 - size % 512) % 512) as usize
+}
+
+/// A ustar header that is good enough to cost what one costs.
+fn header(name: &[u8], size: u64, mode: u32) -> [u8; 512] {
+    let mut block = [0u8; 512];
+    let n = name.len().min(100);
+    block[..n].copy_from_slice(&name[..n]);
+    block[100..107].copy_from_slice(format!("{:07o}", mode & 0o7777).as_bytes());
+    block[108..115].copy_from_slice(b"0000000");
+    block[116..123].copy_from_slice(b"0000000");
+    block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    block[136..147].copy_from_slice(b"00000000000");
+    block[148..156].copy_from_slice(b"        ");
+    block[156] = b'0';
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    block
+}
+
+// ------------------------------------------------------------------ reading
+
+/// Visits every file that is kept, with its metadata, in the order of names.
+fn walk(root: &Path, at: &mut PathBuf, ignore: bool, visit: &mut dyn FnMut(&Path, &std::fs::Metadata)) -> Result<()> {
+    let mut names: Vec<_> = std::fs::read_dir(root.join(&at))?.collect::<std::io::Result<Vec<_>>>()?;
+    names.sort_by_key(|entry| entry.file_name());
+    for entry in names {
+        let name = entry.file_name();
+        if ignore
+            && (name.as_encoded_bytes().ends_with(b".log") || (at.as_os_str().is_empty() && name == "node_modules"))
+        {
+            continue;
+        }
+        at.push(&name);
+        if entry.file_type()?.is_dir() {
+            visit(at, &entry.metadata()?);
+            walk(root, at, ignore, visit)?;
+        } else {
+            visit(at, &entry.metadata()?);
+        }
+        at.pop();
+    }
+    Ok(())
+}
+
+struct Found {
+    path: PathBuf,
+    size: u64,
+    mode: u32,
+    folder: bool,
+}
+
+/// What a reader hands to the writer: pieces of the tar in order.
+type Piece = Arc<Vec<u8>>;
+
+/// Makes one layer of a folder. Readers (one for each core) read and hash files, a writer puts the tar together.
+fn layer(out: &Path, root: &Path, digest: bool, ignore: bool) -> Result<PathBuf> {
+    let mut found = Vec::new();
+    walk(root, &mut PathBuf::new(), ignore, &mut |path, meta| {
+        found.push(Found { path: path.to_owned(), size: meta.len(), mode: meta.mode(), folder: meta.is_dir() });
+    })?;
+    let file = out.join("layer.tar");
+    let mut output = File::create(&file)?;
+    let readers = std::thread::available_parallelism().map_or(1, usize::from);
+    let batches: Vec<&[Found]> = found.chunks(32).collect();
+    std::thread::scope(|scope| -> Result<()> {
+        let mut channels = Vec::new();
+        for number in 0..readers {
+            let (send, receive) = sync_channel::<Option<Piece>>(8);
+            channels.push(receive);
+            let mine: Vec<&[Found]> = batches.iter().skip(number).step_by(readers).copied().collect();
+            scope.spawn(move || -> Result<()> {
+                for batch in mine {
+                    read_batch(root, batch, digest, &|piece| Ok(send.send(Some(piece))?))?;
+                    send.send(None)?;
+                }
+                Ok(())
+            });
+        }
+        // SHA-256 of the tar runs in a thread of its own, beside the writing.
+        let (to_hash, hashing) = sync_channel::<Piece>(8);
+        let hasher = scope.spawn(move || {
+            let mut hash = Sha256::new();
+            for piece in hashing {
+                hash.update(piece.as_slice());
+            }
+            std::hint::black_box(hash.finalize());
+        });
+        for (number, _) in batches.iter().enumerate() {
+            while let Some(piece) = channels[number % readers].recv()? {
+                to_hash.send(Arc::clone(&piece))?;
+                output.write_all(&piece)?;
+            }
+        }
+        output.write_all(&[0; 1024])?;
+        drop(to_hash);
+        hasher.join().map_err(|_| "a thread panicked")?;
+        Ok(())
+    })?;
+    Ok(file)
+}
+
+fn read_batch(root: &Path, batch: &[Found], digest: bool, give: &dyn Fn(Piece) -> Result<()>) -> Result<()> {
+    let mut piece = Vec::with_capacity(CHUNK);
+    for found in batch {
+        let size = if found.folder { 0 } else { found.size };
+        piece.extend_from_slice(&header(found.path.as_os_str().as_encoded_bytes(), size, found.mode));
+        if found.folder {
+            continue;
+        }
+        let mut input = File::open(root.join(&found.path))?;
+        let mut hash = blake3::Hasher::new();
+        let mut left = found.size as usize;
+        while left > 0 {
+            if piece.len() >= CHUNK {
+                give(Arc::new(std::mem::replace(&mut piece, Vec::with_capacity(CHUNK))))?;
+            }
+            let start = piece.len();
+            let n = left.min(CHUNK.max(start + 1) - start);
+            piece.resize(start + n, 0);
+            input.read_exact(&mut piece[start..])?;
+            if digest {
+                hash.update(&piece[start..]);
+            }
+            left -= n;
+        }
+        std::hint::black_box(hash.finalize());
+        piece.resize(piece.len() + padding(found.size), 0);
+    }
+    give(Arc::new(piece))
+}

@@ -1,0 +1,63 @@
+// Bundles the command line (dist/kbuild.cjs) and the API (dist/api.js with its types in dist/types).
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const home = join(dirname(fileURLToPath(import.meta.url)), "..");
+const { version } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+const dist = join(home, "dist");
+mkdirSync(dist, { recursive: true });
+
+const common = {
+  absWorkingDir: home,
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  define: { KBUILD_VERSION: JSON.stringify(version) },
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+/**
+ * The HTTP client is larger than all the rest and seldom needed: it stays a file of its own. Only whole packages are
+ * taken out, since what is bundled twice (the class of errors) would be two things.
+ */
+const apart = {
+  name: "apart",
+  setup(context) {
+    context.onResolve({ filter: /^undici$/ }, () => ({ path: "./undici.cjs", external: true }));
+  },
+};
+
+await Promise.all([
+  build({
+    ...common,
+    entryPoints: ["src/cli/main.ts"],
+    outfile: "dist/kbuild.cjs",
+    format: "cjs",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: false,
+    external: ["@napi-rs/blake-hash"],
+    plugins: [apart],
+    banner: { js: "#!/usr/bin/env node" },
+    // Code that is also run from its sources finds itself by import.meta.url.
+    define: { ...common.define, "import.meta.url": "importMetaUrl" },
+    inject: ["scripts/import-meta-url.js"],
+  }),
+  build({ ...common, stdin: { contents: 'module.exports = require("undici");', resolveDir: home }, outfile: "dist/undici.cjs", format: "cjs", minify: true }),
+  build({ ...common, entryPoints: ["src/api.ts"], outfile: "dist/api.js", format: "esm", packages: "external", sourcemap: true }),
+]);
+chmodSync(join(dist, "kbuild.cjs"), 0o755);
+
+rmSync(join(dist, "types"), { recursive: true, force: true });
+const types = spawnSync(process.execPath, [join(home, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], {
+  cwd: home,
+  stdio: "inherit",
+});
+if (types.status !== 0) {
+  console.error("the types of the API could not be written (see above)");
+  process.exit(1);
+}

@@ -1,0 +1,97 @@
+/**
+ * kbuild as a library: what package.json exports, and all that the command line uses. Nothing else is public.
+ */
+import type { Writable } from "node:stream";
+import { startBuild } from "./executor/build.ts";
+import type { Build, BuildOptions } from "./executor/options.ts";
+import { writeArchiveStream } from "./oci/archive/write.ts";
+import { type HistoryEntry, imageHistory } from "./oci/images/history.ts";
+import { type InspectedImage, inspectImage } from "./oci/images/inspect.ts";
+import { type ListedImage, listImages } from "./oci/images/list.ts";
+import { type Removal, removeImage } from "./oci/images/remove.ts";
+import { planSave } from "./oci/images/save.ts";
+import { tagImage } from "./oci/images/tag.ts";
+import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
+
+export { KbuildError } from "./errors.ts";
+export type { ErrorCode, Location } from "./errors.ts";
+export type * from "./executor/events.ts";
+export type * from "./executor/options.ts";
+export type { HistoryEntry } from "./oci/images/history.ts";
+export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
+export type { ListedImage } from "./oci/images/list.ts";
+export type { Removal } from "./oci/images/remove.ts";
+export type { Descriptor, Digest, DiffId } from "./oci/types.ts";
+
+/** Which store a call works on. */
+export interface StoreOptions {
+  /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
+  readonly root?: string | undefined;
+}
+
+export interface ListImagesOptions extends StoreOptions {
+  /** Only names that match: `w*`, `web-ping:v?`, as `docker image ls PATTERN`. */
+  readonly reference?: string | undefined;
+  /** `true`: only images without a name; `false`: only those with one. Default: both. */
+  readonly dangling?: boolean | undefined;
+}
+
+/**
+ * Builds an image from a Dockerfile. Starts at once; wait for it, or follow its events.
+ *
+ * The promise rejects with a `KbuildError`: `build.*` when the Dockerfile or the context is at fault, `usage.*` for
+ * options that make no sense, `registry.*`, `machine.*`, and `interrupted` when the signal stopped it.
+ */
+export function build(options: BuildOptions): Build {
+  return startBuild(options);
+}
+
+/** The images of the store, newest first; none when there is no store. */
+export function listStoredImages(options: ListImagesOptions = {}): Promise<ListedImage[]> {
+  const { root, ...list } = options;
+  return listImages(storeOf(root), list);
+}
+
+/** How an image came about, newest first. `name` is a name or an image ID, also abbreviated. */
+export async function historyOf(name: string, options: StoreOptions = {}): Promise<HistoryEntry[]> {
+  return imageHistory(storeOf(options.root), name);
+}
+
+/** Everything about an image, in the shape of `docker image inspect`. */
+export async function inspect(name: string, options: StoreOptions = {}): Promise<InspectedImage> {
+  return inspectImage(storeOf(options.root), name);
+}
+
+/** Gives an image a further name. */
+export async function tag(source: string, target: string, options: StoreOptions = {}): Promise<void> {
+  await tagImage(storeOf(options.root), source, target);
+}
+
+/** Takes a name from an image, or the image away; tells what was done, in docker's order. */
+export async function remove(
+  name: string,
+  options: StoreOptions & { readonly force?: boolean | undefined } = {},
+): Promise<Removal[]> {
+  return removeImage(storeOf(options.root), name, { force: options.force === true });
+}
+
+/** An archive that is ready to be written: what was asked for is there, whole. */
+export interface PlannedSave {
+  /** Writes the archive and ends the stream. */
+  write(output: Writable, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+}
+
+/**
+ * Plans one archive of several images that docker, podman, skopeo and containerd load. Everything that can be wrong with
+ * the names is told here, before a byte is written.
+ */
+export async function planArchiveOf(names: readonly string[], options: StoreOptions = {}): Promise<PlannedSave> {
+  const members = planSave(storeOf(options.root), names);
+  return {
+    write: (output, { signal } = {}) => writeArchiveStream(members, output, signal === undefined ? {} : { signal }),
+  };
+}
+
+function storeOf(root: string | undefined): Store {
+  return openStore(root ?? defaultRoot(process.env), { create: false });
+}

@@ -1,0 +1,149 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { identityOf } from "../layers/identity.ts";
+import { storeFault } from "../oci/layout/faults.ts";
+import type { Store } from "../oci/layout/store.ts";
+import type { Descriptor, DiffId } from "../oci/types.ts";
+import type { LayerReference } from "./state.ts";
+
+/** Part of every key: a change of what a step's outcome means makes all records strangers. */
+export const KEY_VERSION = "kbuild-step-1";
+
+/** A layer that a step made, as records keep it. */
+export interface RecordedLayer {
+  readonly diffId: DiffId;
+  readonly blob: Descriptor;
+}
+
+/** What a step came to. */
+export interface StepRecord {
+  /** RFC 3339: when it was made, which its history entry says ever after. */
+  readonly created: string;
+  /** Absent for steps that only change the configuration. */
+  readonly layer?: RecordedLayer;
+  /** Content identity of the snapshot after the step. */
+  readonly content?: string;
+  /** Milliseconds that it took. */
+  readonly duration?: number;
+}
+
+/** What a key was made of, kept by place in the Dockerfile so that the next miss there can be explained. */
+export interface KeyParts {
+  readonly instruction: string;
+  readonly parent: string;
+  readonly platform: string;
+  /** Identity of the copied files. */
+  readonly files?: string | undefined;
+  /** Content of the layer that came out, to compare files with. */
+  readonly diffId?: DiffId | undefined;
+}
+
+/**
+ * The build cache: small JSON files below `cache/` in the store, each written whole by rename, so that any number of
+ * builds use it at once; of two that write one record at a time the later one stays, and both are right.
+ * A file that cannot be read or does not have the expected shape counts as absent.
+ */
+export class Cache {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The record of a step, if there is one and its layer's blob is still there whole. */
+  step(key: string): StepRecord | undefined {
+    const record = this.#read("steps", key);
+    if (!isStepRecord(record)) return undefined;
+    return record.layer === undefined || this.#store.hasBlob(record.layer.blob) ? record : undefined;
+  }
+
+  /** Whether a record is there whose blob is not. */
+  hasLostStep(key: string): boolean {
+    return isStepRecord(this.#read("steps", key)) && this.step(key) === undefined;
+  }
+
+  putStep(key: string, record: StepRecord): void {
+    this.#write("steps", key, record);
+  }
+
+  /** The layer that first gave a snapshot of this content on top of its parent: early cut-off. */
+  layerOfContent(content: string): LayerReference | undefined {
+    const layer = this.#read("content", content);
+    return isLayer(layer) && this.#store.hasBlob(layer.blob) ? layer : undefined;
+  }
+
+  putLayerOfContent(content: string, layer: LayerReference): void {
+    this.#write("content", content, layer);
+  }
+
+  /** What the step at a place was made of when it last ran there. */
+  lastParts(place: string): KeyParts | undefined {
+    const parts = this.#read("places", place);
+    return isObject(parts) && typeof parts.instruction === "string" ? (parts as unknown as KeyParts) : undefined;
+  }
+
+  putLastParts(place: string, parts: KeyParts): void {
+    this.#write("places", place, parts);
+  }
+
+  /** The compressed form of a layer that was made before. */
+  compressed(diffId: DiffId, compression: string): Descriptor | undefined {
+    const descriptor = this.#read("compressed", identityOf(diffId, compression));
+    return isDescriptor(descriptor) && this.#store.hasBlob(descriptor) ? descriptor : undefined;
+  }
+
+  putCompressed(diffId: DiffId, compression: string, descriptor: Descriptor): void {
+    this.#write("compressed", identityOf(diffId, compression), descriptor);
+  }
+
+  #path(kind: string, key: string): string {
+    return join(this.#store.root, "cache", kind, key.slice(0, 2), key.slice(2));
+  }
+
+  #read(kind: string, key: string): unknown {
+    try {
+      return JSON.parse(readFileSync(this.#path(kind, key), "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #write(kind: string, key: string, value: unknown): void {
+    const path = this.#path(kind, key);
+    try {
+      const temporary = this.#store.temporaryPath();
+      writeFileSync(temporary, JSON.stringify(value));
+      try {
+        renameSync(temporary, path);
+      } catch {
+        mkdirSync(dirname(path), { recursive: true });
+        renameSync(temporary, path);
+      }
+    } catch (error) {
+      throw storeFault(error, path);
+    }
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isDescriptor(value: unknown): value is Descriptor {
+  return (
+    isObject(value) &&
+    typeof value.mediaType === "string" &&
+    typeof value.size === "number" &&
+    typeof value.digest === "string" &&
+    /^sha256:[0-9a-f]{64}$/.test(value.digest)
+  );
+}
+
+function isLayer(value: unknown): value is RecordedLayer {
+  return isObject(value) && typeof value.diffId === "string" && isDescriptor(value.blob);
+}
+
+function isStepRecord(value: unknown): value is StepRecord {
+  if (!isObject(value) || typeof value.created !== "string") return false;
+  return value.layer === undefined || (isLayer(value.layer) && typeof value.content === "string");
+}

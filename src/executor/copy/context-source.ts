@@ -1,0 +1,105 @@
+import { opendirSync } from "node:fs";
+import { join } from "node:path";
+import type { ContentOrigin } from "../../layers/draft.ts";
+import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
+import type { NativeClient } from "../../native/client.ts";
+import type { BlobSource, IgnoreRule, ScanWarning } from "../../native/protocol.ts";
+import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
+
+/** What a context is made of. */
+export interface ContextDescription {
+  readonly label: string;
+  /** Absolute path of the folder. */
+  readonly root: string;
+  readonly ignore: readonly IgnoreRule[];
+  readonly statCache: string | undefined;
+}
+
+/** A folder of this machine as the source of a COPY: the build context or a named one. */
+export class ContextSource implements SourceTree {
+  readonly label: string;
+  readonly roots: readonly string[];
+  readonly blobs: readonly BlobSource[] = [];
+  readonly statCache: string | undefined;
+  readonly #description: ContextDescription;
+  readonly #native: NativeClient;
+  readonly #signal: AbortSignal;
+  readonly #warn: (warning: ScanWarning) => void;
+
+  constructor(
+    description: ContextDescription,
+    native: NativeClient,
+    signal: AbortSignal,
+    warn: (warning: ScanWarning) => void,
+  ) {
+    this.label = description.label;
+    this.roots = [description.root];
+    this.statCache = description.statCache;
+    this.#description = description;
+    this.#native = native;
+    this.#signal = signal;
+    this.#warn = warn;
+  }
+
+  async select(patterns: readonly SourcePattern[], digest: boolean): Promise<readonly SelectResult[]> {
+    const { root, ignore, statCache } = this.#description;
+    const { head, table: bytes } = await this.#native.scan(
+      {
+        root,
+        selections: patterns.map(({ segments }) => ({ segments, followLast: true })),
+        ignore: ignore.map(({ pattern, negated }) => ({ pattern, negated })),
+        digest,
+        ...(statCache === undefined ? {} : { statCache }),
+      },
+      this.#signal,
+    );
+    for (const warning of head.warnings) this.#warn(warning);
+    const table = new EntryTable(bytes);
+    const known = new Map<number, SourceEntry>();
+    const entryAt = (index: number): SourceEntry => {
+      let entry = known.get(index);
+      if (entry === undefined) {
+        entry = contextEntry(table.entry(index));
+        known.set(index, entry);
+      }
+      return entry;
+    };
+    return patterns.map((pattern, number): SelectResult => {
+      const matches = head.matches[number] ?? [];
+      const miss = head.misses[number];
+      const isPlain = pattern.segments.every((segment) => segment.kind === "name");
+      if (matches.length === 0 && isPlain) return { kind: "missing", rule: miss?.rule ?? undefined };
+      return {
+        kind: "found",
+        matches: matches.map(({ entry: index, asked }): SourceMatch => {
+          const below: SourceEntry[] = [];
+          const self = entryAt(index);
+          if (self.entry.type === EntryType.directory) {
+            const [start, end] = table.below(self.entry.path);
+            for (let child = start; child < end; child++) below.push(entryAt(child));
+          }
+          return { ...self, asked, below };
+        }),
+      };
+    });
+  }
+
+  async neighbours(path: string): Promise<readonly string[]> {
+    const names: string[] = [];
+    try {
+      const folder = opendirSync(join(this.#description.root, path));
+      for (let item = folder.readSync(); item !== null && names.length < 500; item = folder.readSync()) names.push(item.name);
+      folder.closeSync();
+    } catch {
+      // Without the folder there is nothing to suggest.
+    }
+    return names;
+  }
+}
+
+/** Files of a context belong to root in the image, and have no extended attributes: as docker takes them. */
+function contextEntry(found: Entry): SourceEntry {
+  const entry: Entry = { ...found, uid: 0, gid: 0, xattrs: [] };
+  const origin: ContentOrigin | undefined = entry.type === EntryType.file ? { digest: entry.digest } : undefined;
+  return { entry, origin, group: entry.inodeGroup === 0 ? undefined : String(entry.inodeGroup) };
+}

@@ -1,0 +1,103 @@
+import { KbuildError } from "../../errors.ts";
+import { type Entry, EntryType } from "../../layers/entry-table.ts";
+import { joinPath, type Located, type Tree } from "../../layers/tree.ts";
+import { sortInTreeOrder } from "../../layers/tree-order.ts";
+import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
+import { matchName } from "../../parser/ignore.ts";
+import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
+
+/** The files of another stage or an image as the source of a COPY. */
+export class SnapshotSource implements SourceTree {
+  readonly label: string;
+  readonly roots: readonly string[] = [];
+  readonly blobs: readonly BlobSource[];
+  readonly #tree: Tree;
+
+  /** `blobs`: where each of the tree's layers has its bytes, lowest first. */
+  constructor(label: string, tree: Tree, blobs: readonly BlobSource[]) {
+    this.label = label;
+    this.#tree = tree;
+    this.blobs = blobs;
+  }
+
+  async select(patterns: readonly SourcePattern[]): Promise<readonly SelectResult[]> {
+    return patterns.map((pattern) => this.#select(pattern));
+  }
+
+  async neighbours(path: string): Promise<readonly string[]> {
+    const resolution = this.#tree.resolve(path, true);
+    return resolution.kind === "found" ? this.#tree.children(resolution.path).slice(0, 500) : [];
+  }
+
+  #select(pattern: SourcePattern): SelectResult {
+    const isPlain = pattern.segments.every((segment) => segment.kind === "name");
+    const paths = isPlain
+      ? [pattern.segments.map((segment) => (segment.kind === "name" ? segment.text : "")).join("/")]
+      : sortInTreeOrder([...new Set(this.#expand("", pattern.segments))], (path) => path);
+    const matches: SourceMatch[] = [];
+    for (const path of paths) {
+      const resolution = this.#tree.resolve(path, true);
+      if (resolution.kind === "loop") {
+        throw new KbuildError("build.linkLoop", `too many symbolic links at /${path} in ${this.label}`);
+      }
+      const located = resolution.kind === "found" ? resolution.located : isPlain ? undefined : this.#tree.lookup(path);
+      if (located !== undefined) matches.push(this.#match(path, located));
+    }
+    return matches.length === 0 && isPlain ? { kind: "missing", rule: undefined } : { kind: "found", matches };
+  }
+
+  /** The paths that wildcards stand for. */
+  *#expand(folder: string, segments: readonly SelectionSegment[]): IterableIterator<string> {
+    const [segment, ...rest] = segments;
+    if (segment === undefined) {
+      yield folder;
+      return;
+    }
+    if (segment.kind === "name") {
+      const path = joinPath(folder, segment.text);
+      if (this.#tree.resolve(path, false).kind === "found") yield* this.#expand(path, rest);
+      return;
+    }
+    if (segment.kind === "any") yield* this.#expand(folder, rest);
+    const resolution = this.#tree.resolve(folder, true);
+    const isFolder = resolution.kind === "found" && resolution.located.entry.type === EntryType.directory;
+    if (!isFolder) return;
+    for (const name of this.#tree.children(resolution.path)) {
+      const path = joinPath(folder, name);
+      if (segment.kind === "any") {
+        const isRealFolder = this.#tree.lookup(joinPath(resolution.path, name))?.entry.type === EntryType.directory;
+        if (isRealFolder) yield* this.#expand(path, segments);
+      } else if (matchName(segment.text, name)) {
+        yield* this.#expand(path, rest);
+      }
+    }
+  }
+
+  #match(asked: string, located: Located): SourceMatch {
+    const isFolder = located.entry.type === EntryType.directory;
+    const below = isFolder ? this.#tree.below(located.entry.path) : [];
+    const linked = new Set<string>();
+    for (const { entry, layer } of below) {
+      if (entry.type === EntryType.hardlink) linked.add(`${layer}:${entry.link}`);
+    }
+    const convert = (item: Located) => this.#source(item, linked);
+    return { ...convert(located), asked, below: below.map(convert) };
+  }
+
+  #source(located: Located, linked: ReadonlySet<string>): SourceEntry {
+    const content = this.#tree.content(located);
+    const { entry } = located;
+    if (content.entry.type === EntryType.hardlink) {
+      throw new KbuildError("build.brokenLink", `/${entry.path} in ${this.label} is a hard link to a file that is not there`);
+    }
+    if (content.entry.type !== EntryType.file) return { entry, origin: undefined, group: undefined };
+    const group = `${content.layer}:${content.entry.path}`;
+    const isShared = entry.type === EntryType.hardlink || linked.has(group);
+    const file: Entry = {
+      ...content.entry,
+      path: entry.path,
+      source: content.entry.source.kind === "blob" ? { ...content.entry.source, blob: content.layer } : content.entry.source,
+    };
+    return { entry: file, origin: { digest: file.digest }, group: isShared ? group : undefined };
+  }
+}

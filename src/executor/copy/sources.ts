@@ -1,0 +1,72 @@
+import type { ContentOrigin } from "../../layers/draft.ts";
+import type { Entry } from "../../layers/entry-table.ts";
+import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
+
+/** A file, folder or link that a COPY takes. Paths are those in the source tree. */
+export interface SourceEntry {
+  readonly entry: Entry;
+  /** Holds the content's digest, which may become known late; undefined for all but regular files. */
+  readonly origin: ContentOrigin | undefined;
+  /** Names of one inode share it. */
+  readonly group: string | undefined;
+}
+
+/** One match of a source: the thing itself, and what is below it if it is a folder, in tree order. */
+export interface SourceMatch extends SourceEntry {
+  /** The path as it was asked for, before its last link was followed; its last name is what a file is called. */
+  readonly asked: string;
+  readonly below: readonly SourceEntry[];
+}
+
+/** What one source of a COPY is: a path in segments, without `.` and `..`. */
+export interface SourcePattern {
+  readonly segments: readonly SelectionSegment[];
+  /** As written in the Dockerfile after expansion, for messages. */
+  readonly text: string;
+}
+
+/** What selecting came to. */
+export type SelectResult =
+  | { readonly kind: "found"; readonly matches: readonly SourceMatch[] }
+  /** `rule` is the number of the ignore rule that keeps it out, if that is why. */
+  | { readonly kind: "missing"; readonly rule: number | undefined };
+
+/** Where files are copied from: the build context, another stage, an image. */
+export interface SourceTree {
+  /** What messages call it: `the build context`, `stage "build"`, `image node:20`. */
+  readonly label: string;
+  /** What the source numbers of its entries mean to the core. */
+  readonly roots: readonly string[];
+  readonly blobs: readonly BlobSource[];
+  /** Finds what each pattern matches. With `digest`, every regular file's digest is known afterwards. */
+  select(patterns: readonly SourcePattern[], digest: boolean): Promise<readonly SelectResult[]>;
+  /** Names in the folder where a missing path would be, for "did you mean"; at most some hundred. */
+  neighbours(path: string): Promise<readonly string[]>;
+  /** Where the core keeps digests of files between builds, if this tree has such. */
+  readonly statCache?: string | undefined;
+}
+
+const WILDCARD = /[*?[\\]/;
+
+/**
+ * Splits a source into segments as docker reads it: cleaned, `..` clipped at the root, each name with a wildcard
+ * character a pattern of Go's `filepath.Match`. `**` spans folders only for `--parents`.
+ */
+export function sourcePattern(text: string, spansFolders: boolean): SourcePattern {
+  const names: string[] = [];
+  for (const name of text.split("/")) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") names.pop();
+    else names.push(name);
+  }
+  const segments = names.map((name): SelectionSegment => {
+    if (name === "**" && spansFolders) return { kind: "any" };
+    return WILDCARD.test(name) ? { kind: "pattern", text: name } : { kind: "name", text: name };
+  });
+  return { segments, text };
+}
+
+/** Whether a source has a wildcard: then it may match nothing. */
+export function hasWildcard(pattern: SourcePattern): boolean {
+  return pattern.segments.some((segment) => segment.kind !== "name");
+}

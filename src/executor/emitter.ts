@@ -1,0 +1,116 @@
+import type { Location } from "../errors.ts";
+import type { BuildEvent, StepFinished, StepPlanned, StepProgress } from "./events.ts";
+import type { BuiltStep } from "./options.ts";
+
+type Send = (event: BuildEvent) => void;
+
+/** Gives steps their numbers and sends their events. */
+export class Emitter {
+  readonly #send: Send;
+  readonly #started = performance.now();
+  #steps = 0;
+  readonly finished: BuiltStep[] = [];
+  readonly warnings: { code: string; message: string }[] = [];
+  readonly #open = new Set<StepReporter>();
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  /** Milliseconds since the build started. */
+  now(): number {
+    return performance.now() - this.#started;
+  }
+
+  buildStarted(): void {
+    this.#send({ type: "buildStarted", at: this.now() });
+  }
+
+  buildFinished(status: "done" | "failed" | "cancelled"): void {
+    this.#send({ type: "buildFinished", at: this.now(), status });
+  }
+
+  warn(code: string, message: string, location?: Location): void {
+    if (this.warnings.some((known) => known.code === code && known.message === message)) return;
+    this.warnings.push({ code, message });
+    this.#send({ type: "warning", at: this.now(), code, message, location });
+  }
+
+  plan(step: Pick<StepPlanned, "name" | "kind" | "location" | "stage">): StepReporter {
+    this.#steps += 1;
+    this.#send({ type: "stepPlanned", at: this.now(), step: this.#steps, ...step });
+    const reporter = new StepReporter(this, this.#send, this.#steps, step.name, () => this.#open.delete(reporter));
+    this.#open.add(reporter);
+    return reporter;
+  }
+
+  /** Finishes the steps that were under way when the build ended badly; those that had not started are passed over. */
+  finishAll(status: "failed" | "cancelled"): void {
+    for (const reporter of this.#open) if (reporter.isStarted) reporter.finish({ status });
+  }
+
+  /** Runs something as a step of its own: started, and finished well or badly. */
+  async run<T>(
+    step: Pick<StepPlanned, "name" | "kind" | "location" | "stage">,
+    work: (reporter: StepReporter) => T | Promise<T>,
+  ): Promise<T> {
+    const reporter = this.plan(step);
+    reporter.start();
+    try {
+      const result = await work(reporter);
+      reporter.finish({ status: "done" });
+      return result;
+    } catch (error) {
+      reporter.finish({ status: "failed" });
+      throw error;
+    }
+  }
+}
+
+/** The events of one step. Finishing twice, or without having started, is harmless. */
+export class StepReporter {
+  readonly #emitter: Emitter;
+  readonly #send: Send;
+  readonly #step: number;
+  readonly #name: string;
+  readonly #onFinish: () => void;
+  #startedAt: number | undefined;
+  #isFinished = false;
+
+  constructor(emitter: Emitter, send: Send, step: number, name: string, onFinish: () => void) {
+    this.#emitter = emitter;
+    this.#send = send;
+    this.#step = step;
+    this.#name = name;
+    this.#onFinish = onFinish;
+  }
+
+  get isStarted(): boolean {
+    return this.#startedAt !== undefined;
+  }
+
+  start(): void {
+    if (this.#startedAt !== undefined) return;
+    this.#startedAt = this.#emitter.now();
+    this.#send({ type: "stepStarted", at: this.#startedAt, step: this.#step });
+  }
+
+  progress(part: Pick<StepProgress, "part" | "done" | "total" | "unit" | "finished">): void {
+    if (this.#isFinished) return;
+    this.#send({ type: "stepProgress", at: this.#emitter.now(), step: this.#step, ...part });
+  }
+
+  finish(outcome: Pick<StepFinished, "status" | "missReason" | "missDetails" | "layer">): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#onFinish();
+    const at = this.#emitter.now();
+    this.#emitter.finished.push({
+      name: this.#name,
+      cached: outcome.status === "cached",
+      missReason: outcome.missReason,
+      duration: at - (this.#startedAt ?? at),
+    });
+    this.#send({ type: "stepFinished", at, step: this.#step, ...outcome });
+  }
+}

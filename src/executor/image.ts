@@ -1,0 +1,61 @@
+import { encodeJson } from "../oci/digest.ts";
+import { type Image, imageFromStore } from "../oci/image.ts";
+import { type ContainerConfig, type Descriptor, type ImageConfig, type Manifest, MediaType } from "../oci/types.ts";
+import { identityOf } from "../layers/identity.ts";
+import type { ImageState } from "./state.ts";
+import type { Tools } from "./tools.ts";
+
+/**
+ * Writes the config and the manifest of a finished image into the store. The same state gives the same bytes: the
+ * image's time is that of its newest instruction, which the cache keeps.
+ * OCI image-spec config.md, manifest.md.
+ */
+export function writeImage(tools: Tools, state: ImageState, labels: Readonly<Record<string, string>>): Image {
+  const { store } = tools;
+  const config: ImageConfig = {
+    created: createdOf(tools, state),
+    ...(state.author === undefined ? {} : { author: state.author }),
+    architecture: state.platform.architecture,
+    ...(state.platform.variant === undefined ? {} : { variant: state.platform.variant }),
+    os: state.platform.os,
+    ...(state.platform["os.version"] === undefined ? {} : { "os.version": state.platform["os.version"] }),
+    config: withLabels(state.config, labels),
+    rootfs: { type: "layers", diff_ids: state.snapshot.layers.map((layer) => layer.diffId) },
+    history: state.history,
+  };
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociManifest,
+    config: store.writeBlob(encodeJson(config), MediaType.ociConfig),
+    layers: state.snapshot.layers.map(({ blob }) => ociLayer(blob)),
+  };
+  return imageFromStore(store, store.writeBlob(encodeJson(manifest), MediaType.ociManifest));
+}
+
+function createdOf(tools: Tools, state: ImageState): string {
+  const newest = state.history.at(-1)?.created;
+  if (newest !== undefined) return newest;
+  // An image without any instruction of its own or its base's: its time is kept as that of an instruction would be.
+  const key = identityOf("image without history", state.snapshot.content, tools.clock.epoch);
+  const known = tools.cache.step(key);
+  const created = known?.created ?? tools.clock.created();
+  if (known === undefined) tools.cache.putStep(key, { created });
+  return created;
+}
+
+/** `--label` comes after the Dockerfile's own labels. */
+function withLabels(config: ContainerConfig, labels: Readonly<Record<string, string>>): ContainerConfig {
+  return Object.keys(labels).length === 0 ? config : { ...config, Labels: { ...config.Labels, ...labels } };
+}
+
+/** A layer of a base as an OCI manifest has it: the same bytes, whatever type they came as. */
+function ociLayer({ mediaType, digest, size }: Descriptor): Descriptor {
+  switch (mediaType) {
+    case MediaType.dockerLayerGzip:
+      return { mediaType: MediaType.ociLayerGzip, digest, size };
+    case MediaType.dockerLayer:
+      return { mediaType: MediaType.ociLayer, digest, size };
+    default:
+      return { mediaType, digest, size };
+  }
+}

@@ -1,0 +1,82 @@
+import { KbuildError } from "../errors.ts";
+import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import type { Platform } from "../oci/types.ts";
+import { givenArguments } from "./arguments.ts";
+import type { BuildOptions } from "./options.ts";
+
+/** What a build's options mean: names parsed, defaults filled in, contradictions found. */
+export interface BuildInputs {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly references: readonly Reference[];
+  readonly buildPlatform: Platform;
+  readonly targetPlatform: Platform;
+  readonly given: ReadonlyMap<string, string>;
+  readonly buildContexts: ReadonlyMap<string, string>;
+  /** Seconds since 1970 to which times are clamped. */
+  readonly epoch: number | undefined;
+}
+
+/**
+ * Reads a build's options. Nothing is touched on disk, so that what is wrong with them is found before anything else.
+ * @throws KbuildError `usage.*`
+ */
+export function readInputs(options: BuildOptions): BuildInputs {
+  const env = options.env ?? process.env;
+  const given = givenArguments(options.buildArgs, env);
+  const names = [...(options.tags ?? []), ...(options.outputs ?? []).flatMap(outputNames)];
+  return {
+    env,
+    references: uniqueReferences(names.map(readTag)),
+    buildPlatform: hostPlatform(),
+    targetPlatform: options.platform === undefined ? hostPlatform() : readPlatform(options.platform),
+    given,
+    buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
+    epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env["SOURCE_DATE_EPOCH"]),
+  };
+}
+
+function outputNames(output: NonNullable<BuildOptions["outputs"]>[number]): string[] {
+  return "name" in output && output.name !== undefined ? output.name.split(",") : [];
+}
+
+function readTag(name: string): Reference {
+  const reference = parseReference(name, "usage.reference");
+  if (reference.digest === undefined) return reference;
+  throw new KbuildError("usage.reference", `${JSON.stringify(name)} has a digest, which an image only gets by being built`, {
+    hint: "leave out the @ and what follows it",
+  });
+}
+
+function uniqueReferences(references: readonly Reference[]): Reference[] {
+  const seen = new Map<string, Reference>();
+  for (const reference of references) seen.set(JSON.stringify(reference), reference);
+  return [...seen.values()];
+}
+
+function readPlatform(text: string): Platform {
+  if (text.includes(",")) {
+    throw new KbuildError("usage.notSupported", "several platforms in one build are not supported yet", {
+      hint: "build one platform at a time",
+    });
+  }
+  return parsePlatform(text);
+}
+
+/** What may stand for a named context. Dockerfile reference, "COPY --from"; docker build's `--build-context`. */
+function checkContext([name, source]: readonly [string, string]): readonly [string, string] {
+  if (/^(?:https?|git|ssh):\/\/|^git@|^target:|^github\.com\//.test(source)) {
+    throw new KbuildError("usage.notSupported", `--build-context ${name}=${source} is not supported yet`, {
+      hint: "a folder, docker-image://NAME and oci-layout://FOLDER are",
+    });
+  }
+  return [name, source];
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch: an integer number of seconds. */
+function readEpoch(value: number | string | undefined): number | undefined {
+  if (value === undefined || value === "") return undefined;
+  const seconds = typeof value === "number" ? value : /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800) return seconds;
+  throw new KbuildError("usage.epoch", `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`);
+}

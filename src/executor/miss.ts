@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import type { DraftItem } from "../layers/draft.ts";
+import { type Entry, EntryTable, EntryType } from "../layers/entry-table.ts";
+import { showPath } from "../layers/path-bytes.ts";
+import type { KeyParts } from "./cache.ts";
+import type { MissDetails } from "./events.ts";
+
+/** Why a step was not in the cache: one line for a person, and the whole of it. */
+export interface Miss {
+  readonly reason: string;
+  readonly details: MissDetails;
+}
+
+/** How many names a line mentions before it only counts. */
+const NAMES_SHOWN = 3;
+
+/**
+ * Compares what a step's key is made of with what it was made of when the step at this place last ran.
+ * `previousIndex` is the path of the index of the layer that it gave then; `items` is what it copies now.
+ */
+export function explainMiss(
+  now: KeyParts,
+  last: KeyParts | undefined,
+  isRecordLost: boolean,
+  previousIndex: string | undefined,
+  items: readonly DraftItem[],
+): Miss {
+  if (last === undefined) return { reason: "not built here before", details: { reason: "firstBuild" } };
+  if (now.instruction !== last.instruction) {
+    return {
+      reason: `the instruction changed, it was: ${last.instruction}`,
+      details: { reason: "instruction", previousInstruction: last.instruction },
+    };
+  }
+  if (now.files !== last.files && previousIndex !== undefined) {
+    const files = compareFiles(items, previousIndex);
+    if (files !== undefined) return filesMiss(files);
+  }
+  if (now.platform !== last.platform) {
+    return { reason: `the platform changed from ${last.platform} to ${now.platform}`, details: { reason: "platform" } };
+  }
+  if (now.parent !== last.parent) return { reason: "what it builds on changed", details: { reason: "parent" } };
+  if (isRecordLost) return { reason: "its layer is no longer in the store", details: { reason: "recordGone" } };
+  return { reason: "its record is no longer in the store", details: { reason: "recordGone" } };
+}
+
+interface FileChanges {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+function filesMiss(changes: FileChanges): Miss {
+  const parts: string[] = [];
+  for (const [names, verb] of [
+    [changes.changed, "changed"],
+    [changes.added, "added"],
+    [changes.removed, "removed"],
+  ] as const) {
+    if (names.length === 0) continue;
+    const shown = names.slice(0, NAMES_SHOWN).map(showPath).join(", ");
+    const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : "";
+    parts.push(`${verb}: ${shown}${more}`);
+  }
+  return { reason: parts.join("; "), details: { reason: "files", ...changes } };
+}
+
+/** What is different from the layer of last time; undefined when its index is gone or nothing differs. */
+function compareFiles(items: readonly DraftItem[], previousIndex: string): FileChanges | undefined {
+  let table: EntryTable;
+  try {
+    table = new EntryTable(readFileSync(previousIndex));
+  } catch {
+    return undefined;
+  }
+  const before = new Map<string, Entry>();
+  for (const entry of table) before.set(entry.path, entry);
+  const added: string[] = [];
+  const changed: string[] = [];
+  for (const item of items) {
+    const old = before.get(item.entry.path);
+    if (old === undefined) added.push(item.entry.path);
+    else if (!isSame(old, item)) changed.push(item.entry.path);
+    before.delete(item.entry.path);
+  }
+  const removed = [...before.keys()];
+  return added.length + changed.length + removed.length === 0 ? undefined : { added, changed, removed };
+}
+
+function isSame(old: Entry, item: DraftItem): boolean {
+  const { entry } = item;
+  const isPlainSame =
+    old.type === entry.type &&
+    old.mode === entry.mode &&
+    old.uid === entry.uid &&
+    old.gid === entry.gid &&
+    old.link === entry.link;
+  if (!isPlainSame || entry.type !== EntryType.file) return isPlainSame;
+  const digest = item.origin?.digest ?? entry.digest;
+  return digest !== undefined && old.digest !== undefined && Buffer.compare(digest, old.digest) === 0;
+}

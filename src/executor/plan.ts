@@ -1,0 +1,306 @@
+import { KbuildError, type Location } from "../errors.ts";
+import { parsePlatform } from "../oci/platform.ts";
+import type { Platform } from "../oci/types.ts";
+import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../parser/instructions.ts";
+import { suggest } from "../parser/suggest.ts";
+import { expandWord } from "../parser/words.ts";
+import { platformArguments } from "./arguments.ts";
+
+/** Where a stage or a `--from` takes its files from. */
+export type Origin =
+  | { readonly kind: "scratch" }
+  | { readonly kind: "stage"; readonly index: number }
+  | { readonly kind: "context"; readonly name: string }
+  | { readonly kind: "image"; readonly name: string };
+
+/** A stage with its FROM expanded and its needs known. */
+export interface PlannedStage {
+  readonly stage: Stage;
+  readonly name: string | undefined;
+  readonly origin: Origin;
+  readonly platform: Platform;
+  readonly instructions: readonly Instruction[];
+  /** Numbers of the stages that it builds on or copies from. */
+  readonly needs: readonly number[];
+}
+
+/** What is to be built, decided before anything runs. */
+export interface Plan {
+  readonly dockerfile: Dockerfile;
+  /** All stages of the file; only those in `needed` are built. */
+  readonly stages: readonly PlannedStage[];
+  readonly target: number;
+  readonly needed: ReadonlySet<number>;
+  /** Values of the ARGs before the first FROM. */
+  readonly globals: ReadonlyMap<string, string | undefined>;
+  readonly buildPlatform: Platform;
+  readonly targetPlatform: Platform;
+}
+
+/** What a plan is made from besides the Dockerfile. */
+export interface PlanInput {
+  readonly target: string | undefined;
+  readonly given: ReadonlyMap<string, string>;
+  readonly buildPlatform: Platform;
+  readonly targetPlatform: Platform;
+  /** Names of `--build-context`: they win over stages and images of that name. */
+  readonly contextNames: ReadonlySet<string>;
+}
+
+/**
+ * The stage graph of a Dockerfile.
+ * @throws KbuildError `build.unknownStage`, `build.stageCircle`, `build.blankBase`, `build.expand`, `build.platform`
+ */
+export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
+  const target = findTarget(dockerfile, input.target);
+  const automatic = platformArguments(
+    input.buildPlatform,
+    input.targetPlatform,
+    dockerfile.stages[target]?.from.name?.text ?? input.target ?? "default",
+  );
+  const globals = evaluateGlobals(dockerfile, input.given, automatic);
+  const stages: PlannedStage[] = [];
+  for (const stage of dockerfile.stages) stages.push(planStage(dockerfile, stage, stages, globals, automatic, input));
+  return {
+    dockerfile,
+    stages,
+    target,
+    needed: neededStages(dockerfile, stages, target),
+    globals,
+    buildPlatform: input.buildPlatform,
+    targetPlatform: input.targetPlatform,
+  };
+}
+
+function planStage(
+  dockerfile: Dockerfile,
+  stage: Stage,
+  before: readonly PlannedStage[],
+  globals: ReadonlyMap<string, string | undefined>,
+  automatic: ReadonlyMap<string, string>,
+  input: PlanInput,
+): PlannedStage {
+  const lookup = (name: string) => globals.get(name) ?? automatic.get(name);
+  const image = expandInFrom(dockerfile, stage.from.image, lookup, globals, automatic).trim();
+  if (image === "") {
+    throw new KbuildError("build.blankBase", `the base image ${stage.from.image.text} is blank`, {
+      location: stage.from.image.location,
+      source: dockerfile.source,
+      hint: "give the ARG before FROM a default, or pass it with --build-arg",
+    });
+  }
+  const origin = findOrigin(image, before, input.contextNames);
+  const platform = stagePlatform(dockerfile, stage, origin, before, lookup, globals, automatic, input);
+  const needs = new Set<number>();
+  if (origin.kind === "stage") needs.add(origin.index);
+  for (const instruction of stage.instructions) {
+    for (const from of stageReferences(instruction)) {
+      const index = findStageReference(dockerfile, from, stage.index, input.contextNames);
+      if (index === stage.index) throw selfReference(dockerfile, from);
+      if (index !== undefined) needs.add(index);
+    }
+  }
+  return {
+    stage,
+    name: stage.from.name?.text,
+    origin,
+    platform,
+    instructions: stage.instructions,
+    needs: [...needs],
+  };
+}
+
+function selfReference(dockerfile: Dockerfile, from: Word): KbuildError {
+  return new KbuildError("build.stageCircle", `the stage "${from.text}" cannot copy from itself`, {
+    location: from.location,
+    source: dockerfile.source,
+    hint: "files of this stage are there already; to copy from an image of that name, rename the stage",
+  });
+}
+
+function stagePlatform(
+  dockerfile: Dockerfile,
+  stage: Stage,
+  origin: Origin,
+  before: readonly PlannedStage[],
+  lookup: (name: string) => string | undefined,
+  globals: ReadonlyMap<string, string | undefined>,
+  automatic: ReadonlyMap<string, string>,
+  input: PlanInput,
+): Platform {
+  const word = stage.from.platform;
+  if (word === undefined) {
+    return (origin.kind === "stage" ? before[origin.index]?.platform : undefined) ?? input.targetPlatform;
+  }
+  const text = expandInFrom(dockerfile, word, lookup, globals, automatic);
+  try {
+    return parsePlatform(text);
+  } catch (cause) {
+    throw new KbuildError("build.platform", `"${text}" is not a platform`, {
+      location: word.location,
+      source: dockerfile.source,
+      hint: "a platform is written OS/ARCHITECTURE[/VARIANT], for instance linux/arm64",
+      cause,
+    });
+  }
+}
+
+/** Expands a word of FROM; a variable that only a stage knows is told to be out of reach there. */
+function expandInFrom(
+  dockerfile: Dockerfile,
+  word: Word,
+  lookup: (name: string) => string | undefined,
+  globals: ReadonlyMap<string, string | undefined>,
+  automatic: ReadonlyMap<string, string>,
+): string {
+  const unset: string[] = [];
+  const value = withPlace(dockerfile, word.location, () =>
+    expandWord(word.text, lookup, dockerfile.directives.escape, { onUnset: (name) => unset.push(name) }),
+  );
+  const unknown = unset.find((name) => !globals.has(name));
+  if (unknown !== undefined && value.trim() === "") {
+    const near = suggest(unknown, [...globals.keys(), ...automatic.keys()]);
+    throw new KbuildError("build.unknownVariable", `FROM uses the variable ${unknown}, which is not declared before it`, {
+      location: word.location,
+      source: dockerfile.source,
+      hint: near === undefined ? `put ARG ${unknown}=… before the first FROM` : `did you mean ${near}?`,
+    });
+  }
+  return value;
+}
+
+/** Runs something and adds the place to an error that has none. */
+export function withPlace<T>(dockerfile: Dockerfile, location: Location, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof KbuildError ? error.with({ location, source: dockerfile.source }) : error;
+  }
+}
+
+function evaluateGlobals(
+  dockerfile: Dockerfile,
+  given: ReadonlyMap<string, string>,
+  automatic: ReadonlyMap<string, string>,
+): Map<string, string | undefined> {
+  const globals = new Map<string, string | undefined>();
+  for (const instruction of dockerfile.globalArguments) {
+    evaluateArguments(dockerfile, instruction, (name, value) => {
+      globals.set(name, given.get(name) ?? value ?? automatic.get(name));
+    }, (name) => globals.get(name) ?? automatic.get(name));
+  }
+  return globals;
+}
+
+/** Goes through the items of an ARG with their defaults expanded. */
+export function evaluateArguments(
+  dockerfile: Dockerfile,
+  instruction: ArgInstruction,
+  declare: (name: string, value: string | undefined) => void,
+  lookup: (name: string) => string | undefined,
+): void {
+  for (const item of instruction.items) {
+    const { value } = item;
+    const expanded =
+      value === undefined
+        ? undefined
+        : withPlace(dockerfile, value.location, () => expandWord(value.text, lookup, dockerfile.directives.escape));
+    declare(item.name, expanded);
+  }
+}
+
+function findTarget(dockerfile: Dockerfile, target: string | undefined): number {
+  const last = dockerfile.stages.length - 1;
+  if (target === undefined || target === "") return last;
+  const wanted = target.toLowerCase();
+  for (let index = last; index >= 0; index--) {
+    if (dockerfile.stages[index]?.from.name?.text === wanted) return index;
+  }
+  const names = dockerfile.stages.flatMap((stage) => stage.from.name?.text ?? []);
+  const near = suggest(wanted, names);
+  throw new KbuildError("build.unknownStage", `the Dockerfile has no stage named "${target}"`, {
+    hint:
+      near !== undefined
+        ? `did you mean ${near}?`
+        : names.length > 0
+          ? `its stages are ${names.join(", ")}`
+          : "name a stage with FROM … AS NAME",
+  });
+}
+
+/** What a name in FROM means: a named context, an earlier stage, or an image. */
+export function findOrigin(
+  name: string,
+  before: readonly Pick<PlannedStage, "name">[],
+  contextNames: ReadonlySet<string>,
+): Origin {
+  if (contextNames.has(name)) return { kind: "context", name };
+  const wanted = name.toLowerCase();
+  for (let index = before.length - 1; index >= 0; index--) {
+    if (before[index]?.name === wanted) return { kind: "stage", index };
+  }
+  return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
+}
+
+/** The words of an instruction that may name a stage: `COPY --from`, `RUN --mount=…,from=`. */
+function* stageReferences(instruction: Instruction): IterableIterator<Word> {
+  if (instruction.kind === "COPY" && instruction.from !== undefined) yield instruction.from;
+  if (instruction.kind === "RUN") {
+    for (const flag of instruction.flags) {
+      const from = flag.name === "mount" ? /(?:^|,)from=([^,]*)/.exec(flag.value?.text ?? "") : null;
+      if (from?.[1] !== undefined) yield { text: from[1], location: flag.location };
+    }
+  }
+}
+
+/**
+ * The stage that a `--from` names, by number or by name; undefined when it names something else.
+ * Later stages count as well: the graph has no order but its edges.
+ */
+export function findStageReference(
+  dockerfile: Dockerfile,
+  from: Word,
+  current: number,
+  contextNames: ReadonlySet<string>,
+): number | undefined {
+  if (contextNames.has(from.text)) return undefined;
+  const wanted = from.text.toLowerCase();
+  const stages = dockerfile.stages;
+  const order = [...stages.slice(0, current + 1).reverse(), ...stages.slice(current + 1)];
+  const named = order.find((stage) => stage.from.name?.text === wanted);
+  if (named !== undefined) return named.index;
+  if (!/^\d+$/.test(wanted)) return undefined;
+  const index = Number(wanted);
+  if (index < stages.length) return index;
+  throw new KbuildError("build.unknownStage", `there is no stage number ${wanted}`, {
+    location: from.location,
+    source: dockerfile.source,
+    hint: `the Dockerfile has ${stages.length} stage${stages.length === 1 ? "" : "s"}, numbered from 0`,
+  });
+}
+
+/** The target and all that it needs; a circle is an error that names it. */
+function neededStages(dockerfile: Dockerfile, stages: readonly PlannedStage[], target: number): Set<number> {
+  const done = new Set<number>();
+  const visit = (index: number, path: readonly number[]): void => {
+    if (path.includes(index)) {
+      const circle = [...path.slice(path.indexOf(index)), index];
+      const names = circle.map((member) => stages[member]?.name ?? String(member));
+      throw new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")}`, {
+        location: stages[index]?.stage.from.location,
+        source: dockerfile.source,
+      });
+    }
+    if (done.has(index)) return;
+    for (const need of stages[index]?.needs ?? []) visit(need, [...path, index]);
+    done.add(index);
+  };
+  visit(target, []);
+  return done;
+}
+
+/** How messages call a stage. */
+export function stageLabel(planned: PlannedStage): string {
+  return planned.name ?? `stage-${planned.stage.index}`;
+}
+

@@ -1,0 +1,190 @@
+import { KbuildError, type Location } from "../errors.ts";
+import type { Word } from "../parser/instructions.ts";
+import { suggest } from "../parser/suggest.ts";
+import { type BaseFinder, type BaseImage, scratchState, stateOfImage } from "./base.ts";
+import { SnapshotSource } from "./copy/snapshot-source.ts";
+import type { SourceTree } from "./copy/sources.ts";
+import type { Emitter } from "./emitter.ts";
+import { findStageReference, type Plan, type PlannedStage, stageLabel } from "./plan.ts";
+import { runStage, type StageBase, type StageResult } from "./stage.ts";
+import type { ImageState, Snapshot } from "./state.ts";
+import type { Tools } from "./tools.ts";
+
+/** What the stages of a build are run with. */
+export interface StageGraphOptions {
+  readonly tools: Tools;
+  readonly emitter: Emitter;
+  readonly plan: Plan;
+  readonly finder: BaseFinder;
+  readonly given: ReadonlyMap<string, string>;
+  readonly contextNames: ReadonlySet<string>;
+  /** Files of the build context. */
+  readonly context: () => Promise<SourceTree>;
+  /** Files of a named context that is a folder; undefined when the name is another kind. */
+  readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
+  readonly ignoreRule: (rule: number) => string;
+  readonly noCache: boolean;
+  readonly noCacheFilter: readonly string[];
+  readonly explain: boolean;
+  readonly place: string;
+}
+
+/** Runs the stages that are needed, each once and as soon as what it begins with is there. */
+export class StageGraph {
+  readonly #options: StageGraphOptions;
+  readonly #results = new Map<number, Promise<StageResult>>();
+  /** Which stages wait for which: an ONBUILD trigger can ask for one that the plan did not know of. */
+  readonly #waits = new Map<number, Set<number>>();
+
+  constructor(options: StageGraphOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs all needed stages; gives the target's outcome. When one fails, `stop` is called so that the others end, and all
+   * have ended when this throws.
+   */
+  async run(stop: () => void): Promise<StageResult> {
+    const { plan } = this.#options;
+    let failure: { readonly reason: unknown } | undefined;
+    const running = [...plan.needed].map((index) =>
+      this.#result(index).catch((reason: unknown) => {
+        failure ??= { reason };
+        stop();
+      }),
+    );
+    await Promise.all(running);
+    if (failure !== undefined) throw failure.reason;
+    return this.#result(plan.target);
+  }
+
+  /** Gives the images that were pulled their names in the store. */
+  keepNames(): Promise<void> {
+    return this.#options.finder.keepNames();
+  }
+
+  #result(index: number): Promise<StageResult> {
+    let result = this.#results.get(index);
+    if (result === undefined) {
+      result = this.#start(index);
+      this.#results.set(index, result);
+    }
+    return result;
+  }
+
+  async #start(index: number): Promise<StageResult> {
+    const { tools, emitter, plan, finder, given, explain, place, ignoreRule } = this.#options;
+    const planned = plan.stages[index];
+    if (planned === undefined) throw new KbuildError("internal.plan", `there is no stage ${index}`);
+    const { base, image } = await this.#base(planned);
+    return runStage({
+      tools,
+      emitter,
+      plan,
+      planned,
+      given,
+      base,
+      onFrom: (reporter) => {
+        if (image !== undefined) finder.fetchLayers(image, reporter);
+      },
+      sourceTree: (from, location) => this.#sourceTree(planned, from, location),
+      ignoreRule,
+      useCache: !this.#options.noCache && !this.#isFiltered(planned),
+      explain,
+      place,
+      isOneOfMany: plan.dockerfile.stages.length > 1,
+    });
+  }
+
+  #isFiltered(planned: PlannedStage): boolean {
+    const names = [planned.name, stageLabel(planned), String(planned.stage.index)];
+    return this.#options.noCacheFilter.some((name) => names.includes(name.toLowerCase()));
+  }
+
+  async #base(planned: PlannedStage): Promise<{ readonly base: StageBase; readonly image: BaseImage | undefined }> {
+    const { origin, platform, stage } = planned;
+    const none = new Map<string, string | undefined>();
+    switch (origin.kind) {
+      case "scratch":
+        return { base: { state: scratchState(platform), arguments: none, label: undefined, triggers: [] }, image: undefined };
+      case "stage": {
+        const result = await this.#await(planned.stage.index, origin.index, stage.from.image.location);
+        const { OnBuild: triggers = [], ...config } = result.state.config;
+        const state: ImageState = { ...result.state, config };
+        return { base: { state, arguments: result.arguments, label: undefined, triggers }, image: undefined };
+      }
+      case "context":
+      case "image": {
+        const image = await this.#image(origin.name, planned, stage.from.image.location);
+        const triggers = image.config.config?.OnBuild ?? [];
+        return { base: { state: stateOfImage(image), arguments: none, label: image.label, triggers }, image };
+      }
+    }
+  }
+
+  async #image(name: string, planned: PlannedStage, location: Location): Promise<BaseImage> {
+    const { finder, plan } = this.#options;
+    try {
+      return await finder.image(name, planned.platform);
+    } catch (error) {
+      if (!(error instanceof KbuildError)) throw error;
+      const near = suggest(name.toLowerCase(), plan.stages.flatMap((stage) => stage.name ?? []));
+      const stageHint = near === undefined ? undefined : `did you mean the stage ${near}?`;
+      const hint = stageHint ?? error.hint;
+      throw new KbuildError(error.code, error.message, { location, source: plan.dockerfile.source, hint, cause: error.cause ?? error });
+    }
+  }
+
+  /** Waits for another stage. Two that wait for each other would wait for ever. */
+  #await(waiting: number, index: number, location: Location): Promise<StageResult> {
+    const waits = this.#waits.get(waiting) ?? new Set();
+    this.#waits.set(waiting, waits.add(index));
+    if (this.#reaches(index, waiting, new Set())) {
+      const { plan } = this.#options;
+      const names = [waiting, index].map((number) => plan.stages[number]?.name ?? String(number));
+      throw new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")} -> ${names[0]}`, {
+        location,
+        source: plan.dockerfile.source,
+      });
+    }
+    return this.#result(index);
+  }
+
+  #reaches(from: number, to: number, seen: Set<number>): boolean {
+    if (from === to) return true;
+    if (seen.has(from)) return false;
+    seen.add(from);
+    return [...(this.#waits.get(from) ?? [])].some((next) => this.#reaches(next, to, seen));
+  }
+
+  async #sourceTree(planned: PlannedStage, from: Word | undefined, location: Location): Promise<SourceTree> {
+    if (from === undefined) return this.#options.context();
+    const { plan, contextNames, emitter, finder, namedContext } = this.#options;
+    if (from.text.includes("$")) {
+      throw new KbuildError("build.fromVariable", `--from=${from.text}: variables are not expanded here`, {
+        location: from.location,
+        source: plan.dockerfile.source,
+        hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
+      });
+    }
+    const index = findStageReference(plan.dockerfile, from, planned.stage.index, contextNames);
+    if (index !== undefined) {
+      const result = await this.#await(planned.stage.index, index, from.location);
+      const name = plan.stages[index]?.name ?? String(index);
+      return this.#filesOf(`the stage "${name}"`, result.state.snapshot);
+    }
+    if (contextNames.has(from.text)) {
+      const folder = await namedContext(from.text);
+      if (folder !== undefined) return folder;
+    }
+    const image = await this.#image(from.text, planned, from.location);
+    finder.fetchLayers(image, emitter.plan({ name: `FROM ${image.label}`, kind: "from", location, stage: stageLabel(planned) }));
+    return this.#filesOf(`the image ${from.text}`, stateOfImage(image).snapshot);
+  }
+
+  async #filesOf(label: string, snapshot: Snapshot): Promise<SourceTree> {
+    const { pool } = this.#options.tools;
+    const tree = await pool.tree(snapshot);
+    return new SnapshotSource(label, tree, await Promise.all(snapshot.layers.map((layer) => pool.source(layer))));
+  }
+}

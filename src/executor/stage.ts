@@ -1,0 +1,393 @@
+import { KbuildError, type Location } from "../errors.ts";
+import { identityOf } from "../layers/identity.ts";
+import type { History } from "../oci/types.ts";
+import type { CopyInstruction, Instruction, Word } from "../parser/instructions.ts";
+import { parseDockerfile } from "../parser/parser.ts";
+import { expandHeredoc, expandWord, expandWords } from "../parser/words.ts";
+import { isProxyArgument, platformArguments } from "./arguments.ts";
+import { KEY_VERSION } from "./cache.ts";
+import type { SourceTree } from "./copy/sources.ts";
+import type { StepReporter } from "./emitter.ts";
+import { type Plan, type PlannedStage, evaluateArguments, stageLabel, withPlace } from "./plan.ts";
+import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
+import { applyConfig } from "./steps/config.ts";
+import { type CopySource, runCopy } from "./steps/copy.ts";
+import type { LayerOutcome } from "./steps/layer-step.ts";
+import { runWorkdir } from "./steps/workdir.ts";
+import type { Tools } from "./tools.ts";
+import type { Emitter } from "./emitter.ts";
+
+/** A stage that has been built. */
+export interface StageResult {
+  readonly state: ImageState;
+  /** Its build arguments, which a stage that builds on it inherits. */
+  readonly arguments: ReadonlyMap<string, string | undefined>;
+}
+
+/** What a stage builds on. */
+export interface StageBase extends StageResult {
+  /** What the FROM step is called. Absent for `scratch` and another stage, which make no step of their own, as with docker. */
+  readonly label: string | undefined;
+  /** ONBUILD triggers, which run before the stage's own instructions. */
+  readonly triggers: readonly string[];
+}
+
+/** What a stage is run with. */
+export interface StageRun {
+  readonly tools: Tools;
+  readonly emitter: Emitter;
+  readonly plan: Plan;
+  readonly planned: PlannedStage;
+  readonly given: ReadonlyMap<string, string>;
+  readonly base: StageBase;
+  /** Told when the stage's steps are known, if it builds on an image: the reporter of the FROM step. */
+  readonly onFrom: (reporter: StepReporter) => void;
+  /** The files that a COPY or ADD takes from. */
+  readonly sourceTree: (from: Word | undefined, location: Location) => Promise<SourceTree>;
+  /** Line of the ignore file that a rule is from, as messages name it. */
+  readonly ignoreRule: (rule: number) => string;
+  readonly useCache: boolean;
+  readonly explain: boolean;
+  /** Identity of the build's place (context and Dockerfile), for explaining misses. */
+  readonly place: string;
+  /** Whether the Dockerfile has several stages: then steps are shown with the stage's name. */
+  readonly isOneOfMany: boolean;
+}
+
+/** Runs the steps of a stage, one after another. */
+export async function runStage(run: StageRun): Promise<StageResult> {
+  const triggers = run.base.triggers.flatMap((trigger) => parseTrigger(trigger, run));
+  const instructions = [...triggers, ...run.planned.instructions];
+  const reporters = planSteps(run, instructions);
+  const stage = new StageRunner(run);
+  for (const [number, instruction] of instructions.entries()) {
+    if (run.tools.signal.aborted) throw new KbuildError("interrupted", "the build was stopped");
+    try {
+      await stage.run(instruction, number, reporters.get(number));
+    } catch (error) {
+      reporters.get(number)?.finish({ status: isInterruption(error) ? "cancelled" : "failed" });
+      throw placed(error, run, instruction);
+    }
+  }
+  return stage.result();
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof KbuildError && error.code === "interrupted";
+}
+
+/** Gives an error of a step the step's place. What is wrong with the machine or a registry has no place in the file. */
+function placed(error: unknown, run: StageRun, instruction: Instruction): unknown {
+  if (!(error instanceof KbuildError) || error.code.startsWith("machine.") || error.code === "interrupted") return error;
+  return error.with({ location: instruction.location, source: run.plan.dockerfile.source });
+}
+
+/** Makes the steps of the stage known: FROM, and what makes layers; the rest takes no time and is not shown, as with docker. */
+function planSteps(run: StageRun, instructions: readonly Instruction[]): Map<number, StepReporter> {
+  const { emitter, planned, base } = run;
+  const shown = [...instructions.entries()].filter(([, instruction]) => makesLayer(instruction));
+  const first = base.label === undefined ? 1 : 2;
+  const total = shown.length + first - 1;
+  const prefix = run.isOneOfMany ? `${stageLabel(planned)} ` : "";
+  const stage = stageLabel(planned);
+  if (base.label !== undefined) {
+    const { location } = planned.stage.from;
+    run.onFrom(emitter.plan({ name: `[${prefix}1/${total}] FROM ${base.label}`, kind: "from", location, stage }));
+  }
+  const reporters = new Map<number, StepReporter>();
+  for (const [position, [number, instruction]] of shown.entries()) {
+    const name = `[${prefix}${String(position + first).padStart(String(total).length)}/${total}] ${instruction.text}`;
+    reporters.set(number, emitter.plan({ name, kind: "instruction", location: instruction.location, stage }));
+  }
+  return reporters;
+}
+
+function makesLayer(instruction: Instruction): boolean {
+  return ["COPY", "ADD", "RUN", "WORKDIR"].includes(instruction.kind);
+}
+
+/** An ONBUILD trigger of the base as an instruction of this stage, at the place of its FROM. */
+function parseTrigger(trigger: string, run: StageRun): readonly Instruction[] {
+  const { from } = run.planned.stage;
+  try {
+    const parsed = parseDockerfile(`FROM scratch\n${trigger}\n`, run.plan.dockerfile.file);
+    return (parsed.stages[0]?.instructions ?? []).map((instruction) => ({ ...instruction, location: from.location }));
+  } catch (error) {
+    if (!(error instanceof KbuildError)) throw error;
+    throw new KbuildError("build.parse", `the base's ONBUILD trigger "${trigger}" cannot be read: ${error.message}`, {
+      location: from.location,
+      source: run.plan.dockerfile.source,
+    });
+  }
+}
+
+/** The state of a stage while its instructions run. */
+class StageRunner {
+  readonly #run: StageRun;
+  #state: ImageState;
+  #scope: Scope;
+  #hasOwnCommand = false;
+  /** Identity of all that was done so far, text included: what the times of steps without a layer are kept by. */
+  #chain: string;
+
+  constructor(run: StageRun) {
+    this.#run = run;
+    this.#state = run.base.state;
+    this.#scope = { arguments: run.base.arguments, environment: environmentOf(run.base.state.config) };
+    this.#chain = identityOf(KEY_VERSION, "chain", run.base.state.snapshot.content, run.tools.clock.epoch);
+  }
+
+  result(): StageResult {
+    return { state: this.#state, arguments: this.#scope.arguments };
+  }
+
+  async run(instruction: Instruction, number: number, reporter: StepReporter | undefined): Promise<void> {
+    switch (instruction.kind) {
+      case "FROM":
+        throw new KbuildError("internal.plan", "FROM inside of a stage");
+      case "ARG":
+        this.#declareArguments(instruction);
+        return;
+      case "RUN":
+        throw new KbuildError("build.notSupported", "RUN is not supported yet", {
+          location: instruction.location,
+          hint: "this version of kbuild builds Dockerfiles without RUN",
+        });
+      case "WORKDIR":
+        if (reporter !== undefined) await this.#workdir(instruction.path, number, reporter);
+        return;
+      case "COPY":
+      case "ADD":
+        if (reporter !== undefined) await this.#copy(instruction, number, reporter);
+        return;
+      case "ONBUILD":
+        this.#state = {
+          ...this.#state,
+          config: { ...this.#state.config, OnBuild: [...(this.#state.config.OnBuild ?? []), instruction.trigger] },
+        };
+        return;
+      default: {
+        const change = applyConfig(
+          instruction,
+          this.#state.config,
+          { hasOwnCommand: this.#hasOwnCommand },
+          (word) => this.#expand(word),
+          (word) => this.#expandMany(word),
+        );
+        if (instruction.kind === "CMD") this.#hasOwnCommand = true;
+        this.#state = { ...this.#state, config: change.config, author: change.author ?? this.#state.author };
+        if (change.environment !== undefined) this.#setEnvironment(change.environment);
+        this.#remember(change.text);
+      }
+    }
+  }
+
+  /** Of an ARG and an ENV with one name the later one counts, so a declared argument stands in front of the ENV. */
+  #declareArguments(instruction: Extract<Instruction, { kind: "ARG" }>): void {
+    const { plan, given, planned } = this.#run;
+    const automatic = platformArguments(plan.buildPlatform, plan.targetPlatform, planned.name ?? "default");
+    const texts: string[] = [];
+    evaluateArguments(
+      plan.dockerfile,
+      instruction,
+      (name, value) => {
+        const globalValue = plan.globals.has(name) ? plan.globals.get(name) : automatic.get(name);
+        const actual = given.get(name) ?? value ?? globalValue;
+        const values = new Map(this.#scope.arguments);
+        if (actual === undefined) {
+          if (!values.has(name)) values.set(name, undefined);
+        } else {
+          values.set(name, actual);
+        }
+        this.#scope = { ...this.#scope, arguments: values };
+        texts.push(actual === undefined ? name : `${name}=${actual}`);
+      },
+      (name) => this.#lookup(name),
+    );
+    this.#remember(`ARG ${texts.join(" ")}`);
+  }
+
+  #setEnvironment(pairs: readonly (readonly [string, string])[]): void {
+    const environment = new Map(this.#scope.environment);
+    const values = new Map(this.#scope.arguments);
+    for (const [name, value] of pairs) {
+      environment.set(name, value);
+      values.delete(name);
+    }
+    this.#scope = { arguments: values, environment };
+  }
+
+  async #workdir(word: Word, number: number, reporter: StepReporter): Promise<void> {
+    const given = this.#expand(word);
+    const path = joinAbsolute(this.#state.config.WorkingDir ?? "/", given);
+    this.#state = { ...this.#state, config: { ...this.#state.config, WorkingDir: path } };
+    if (path === "/") {
+      reporter.start();
+      reporter.finish({ status: "done" });
+      this.#remember("WORKDIR /");
+      return;
+    }
+    const outcome = await runWorkdir(
+      this.#run.tools,
+      this.#state,
+      {
+        path,
+        place: this.#place(number),
+        useCache: this.#run.useCache,
+        explain: this.#run.explain,
+        warn: (message) => this.#run.emitter.warn("UnknownUser", message, word.location),
+      },
+      reporter,
+    );
+    this.#take(outcome, `WORKDIR ${path}`);
+  }
+
+  async #copy(instruction: CopyInstruction, number: number, reporter: StepReporter): Promise<void> {
+    const { tools, emitter } = this.#run;
+    reporter.start();
+    checkSupported(instruction);
+    const expand = (word: Word) => this.#expand(word);
+    const sources = instruction.order.map((item): CopySource => {
+      if ("source" in item) {
+        const word = instruction.sources[item.source];
+        if (word === undefined) throw new KbuildError("internal.plan", "a source without a word");
+        const text = expand(word);
+        if (instruction.kind === "ADD") checkLocal(text, word.location);
+        return { kind: "path", text, location: word.location };
+      }
+      const heredoc = instruction.heredocs[item.heredoc];
+      if (heredoc === undefined) throw new KbuildError("internal.plan", "a heredoc without a body");
+      const content = heredoc.expand
+        ? withPlace(this.#run.plan.dockerfile, heredoc.location, () =>
+            expandHeredoc(heredoc.content, (name) => this.#lookup(name), this.#run.plan.dockerfile.directives.escape),
+          )
+        : heredoc.content;
+      return { kind: "inline", name: heredoc.name, content };
+    });
+    const destinationText = expand(instruction.destination);
+    const chown = instruction.chown === undefined ? undefined : { text: expand(instruction.chown), location: instruction.chown.location };
+    const chmod = instruction.chmod === undefined ? undefined : { text: expand(instruction.chmod), location: instruction.chmod.location };
+    const exclude = instruction.exclude.map(expand);
+    const text = copyText(instruction, sources, destinationText, chown?.text, chmod?.text, exclude);
+    const tree = await this.#run.sourceTree(instruction.from, instruction.location);
+    const outcome = await runCopy(
+      tools,
+      this.#state,
+      {
+        kind: instruction.kind,
+        instruction: text,
+        place: this.#place(number),
+        useCache: this.#run.useCache,
+        explain: this.#run.explain,
+        sources,
+        destination: {
+          path: joinAbsolute(this.#state.config.WorkingDir ?? "/", destinationText).slice(1),
+          isFolder: destinationText === "" || destinationText === "." || destinationText.endsWith("/"),
+        },
+        tree,
+        chown,
+        chmod,
+        link: instruction.link,
+        parents: instruction.parents,
+        exclude,
+        unpack: instruction.kind === "ADD" && instruction.unpack !== false,
+        warn: (message) => emitter.warn("CopySource", message, instruction.location),
+        ignoreRule: this.#run.ignoreRule,
+      },
+      reporter,
+    );
+    this.#take(outcome, text);
+  }
+
+  /** Takes a layer step's outcome over, with its line in the history. */
+  #take(outcome: LayerOutcome, text: string): void {
+    this.#chain = identityOf(this.#chain, text, outcome.snapshot.content);
+    const entry: History = { created: outcome.created, created_by: text, comment: HISTORY_COMMENT };
+    this.#state = { ...this.#state, snapshot: outcome.snapshot, history: [...this.#state.history, entry] };
+  }
+
+  /** Adds the line of a step without a layer; its time is that of the first build that did exactly this. */
+  #remember(text: string): void {
+    const { cache, clock } = this.#run.tools;
+    this.#chain = identityOf(this.#chain, text);
+    const known = this.#run.useCache ? cache.step(this.#chain) : undefined;
+    const created = known?.created ?? clock.created();
+    if (known === undefined) cache.putStep(this.#chain, { created });
+    const entry: History = { created, created_by: text, comment: HISTORY_COMMENT, empty_layer: true };
+    this.#state = { ...this.#state, history: [...this.#state.history, entry] };
+  }
+
+  #lookup(name: string): string | undefined {
+    const value = lookupVariable(this.#scope, name);
+    if (value !== undefined || !isProxyArgument(name)) return value;
+    return this.#run.given.get(name);
+  }
+
+  #expand(word: Word): string {
+    const { dockerfile } = this.#run.plan;
+    return withPlace(dockerfile, word.location, () =>
+      expandWord(word.text, (name) => this.#lookup(name), dockerfile.directives.escape),
+    );
+  }
+
+  #expandMany(word: Word): string[] {
+    const { dockerfile } = this.#run.plan;
+    return withPlace(dockerfile, word.location, () =>
+      expandWords(word.text, (name) => this.#lookup(name), dockerfile.directives.escape),
+    );
+  }
+
+  #place(number: number): string {
+    return identityOf(this.#run.place, stageLabel(this.#run.planned), number);
+  }
+}
+
+/** What the history says about who made an entry, where docker has `buildkit.dockerfile.v0`. */
+const HISTORY_COMMENT = "kbuild.dockerfile.v0";
+
+/** A path of the image made absolute and clean; `..` stops at the root. */
+function joinAbsolute(folder: string, path: string): string {
+  const names: string[] = [];
+  for (const name of `${path.startsWith("/") ? "" : folder}/${path}`.split("/")) {
+    if (name === "..") names.pop();
+    else if (name !== "" && name !== ".") names.push(name);
+  }
+  return `/${names.join("/")}`;
+}
+
+function copyText(
+  instruction: CopyInstruction,
+  sources: readonly CopySource[],
+  destination: string,
+  chown: string | undefined,
+  chmod: string | undefined,
+  exclude: readonly string[],
+): string {
+  const flags = [
+    instruction.from === undefined ? undefined : `--from=${instruction.from.text}`,
+    chown === undefined ? undefined : `--chown=${chown}`,
+    chmod === undefined ? undefined : `--chmod=${chmod}`,
+    instruction.link ? "--link" : undefined,
+    instruction.parents ? "--parents" : undefined,
+    ...exclude.map((pattern) => `--exclude=${pattern}`),
+  ].filter((flag): flag is string => flag !== undefined);
+  const names = sources.map((source) => (source.kind === "path" ? source.text : `<<${source.name}`));
+  return [instruction.kind, ...flags, ...names, destination].join(" ");
+}
+
+function checkSupported(instruction: CopyInstruction): void {
+  const later = (what: string, location: Location) =>
+    new KbuildError("build.notSupported", `${instruction.kind} ${what} is not supported yet`, { location });
+  if (instruction.checksum !== undefined) throw later("--checksum", instruction.checksum.location);
+  if (instruction.keepGitDir) throw later("--keep-git-dir", instruction.location);
+}
+
+/** ADD from the network comes later; until then it is refused by name instead of being taken for a path. */
+function checkLocal(text: string, location: Location): void {
+  const isRemote = /^(https?|git|ssh):\/\//i.test(text) || /^git@[^/]+:/.test(text) || /^github\.com\//.test(text);
+  if (!isRemote) return;
+  throw new KbuildError("build.notSupported", `ADD of a remote source (${text}) is not supported yet`, {
+    location,
+    hint: "download it before the build and COPY it",
+  });
+}

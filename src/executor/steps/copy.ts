@@ -1,0 +1,240 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { KbuildError, type Location } from "../../errors.ts";
+import type { Draft } from "../../layers/draft.ts";
+import { EntryTable, EntryType } from "../../layers/entry-table.ts";
+import { contentDigest, entryParts, identityOf, type Part } from "../../layers/identity.ts";
+import { nameOf } from "../../layers/tree.ts";
+import type { BlobSource } from "../../native/protocol.ts";
+import { parseMode } from "../../parser/copy-mode.ts";
+import { compileRules } from "../../parser/ignore.ts";
+import { unpackInto } from "../copy/archive.ts";
+import { copyInto, type CopyTreatment, type Destination } from "../copy/into.ts";
+import { findOwner } from "../copy/owner.ts";
+import { missingSource } from "../copy/missing.ts";
+import { hasWildcard, type SourceEntry, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
+import type { StepReporter } from "../emitter.ts";
+import type { LayerSources } from "../make-layer.ts";
+import type { ImageState } from "../state.ts";
+import type { Tools } from "../tools.ts";
+import { readFile, withExtracted } from "../tree-file.ts";
+import { type LayerOutcome, runLayerStep } from "./layer-step.ts";
+
+/** A COPY or ADD with all its words expanded. */
+export interface CopyStep {
+  readonly kind: "COPY" | "ADD";
+  /** As the history shows it. */
+  readonly instruction: string;
+  readonly place: string;
+  readonly useCache: boolean;
+  readonly explain: boolean;
+  /** In the order written. */
+  readonly sources: readonly CopySource[];
+  readonly destination: Destination;
+  readonly tree: SourceTree;
+  readonly chown: { readonly text: string; readonly location: Location } | undefined;
+  readonly chmod: { readonly text: string; readonly location: Location } | undefined;
+  readonly link: boolean;
+  readonly parents: boolean;
+  readonly exclude: readonly string[];
+  /** ADD: whether archives are unpacked; true unless told otherwise. */
+  readonly unpack: boolean;
+  readonly warn: (message: string) => void;
+  /** Line of the ignore file that rule number `rule` came from, for messages. */
+  readonly ignoreRule: (rule: number) => string;
+}
+
+export type CopySource =
+  | { readonly kind: "path"; readonly text: string; readonly location: Location }
+  | { readonly kind: "inline"; readonly name: string; readonly content: string };
+
+/** COPY and ADD of local files. Dockerfile reference, "COPY", "ADD". */
+export async function runCopy(tools: Tools, state: ImageState, step: CopyStep, reporter: StepReporter): Promise<LayerOutcome> {
+  reporter.start();
+  const mode = step.chmod === undefined ? undefined : parseMode(step.chmod.text);
+  const matches = await selectSources(tools, step);
+  const exclude = step.exclude.length === 0 ? undefined : compileRules(step.exclude);
+  return runLayerStep(
+    tools,
+    state,
+    {
+      instruction: step.instruction,
+      inputs: [
+        step.kind,
+        step.destination.path,
+        step.destination.isFolder,
+        step.chown?.text,
+        step.chmod?.text,
+        step.link,
+        step.parents,
+        step.exclude,
+        step.unpack,
+      ],
+      place: step.place,
+      useCache: step.useCache,
+      explain: step.explain,
+      isIndependent: step.link,
+      files: () => filesIdentity(matches, step.parents),
+      write: async (draft) => {
+        const read = (path: string) => readFile(tools, state.snapshot, path);
+        const owner = step.chown === undefined ? undefined : await findOwner(step.chown.text, read, step.warn);
+        const treatment: CopyTreatment = {
+          owner,
+          mode: mode?.apply,
+          folderMode: mode?.octal === undefined ? 0o755 : mode.octal & 0o777,
+          now: tools.clock.mtime(),
+          exclude,
+          parents: step.parents,
+        };
+        return step.kind === "ADD" && step.unpack
+          ? addInto(tools, draft, step, matches, treatment)
+          : copyAll(draft, step, matches, treatment);
+      },
+    },
+    reporter,
+  );
+}
+
+function copyAll(draft: Draft, step: CopyStep, matches: readonly SourceMatch[], treatment: CopyTreatment): LayerSources {
+  for (const match of matches) copyInto(draft, match, step.destination, treatment);
+  return step.tree;
+}
+
+/** ADD: files that are archives are unpacked, everything else is copied. */
+async function addInto(
+  tools: Tools,
+  draft: Draft,
+  step: CopyStep,
+  matches: readonly SourceMatch[],
+  treatment: CopyTreatment,
+): Promise<LayerSources> {
+  const blobs: BlobSource[] = [...step.tree.blobs];
+  const temporary: string[] = [];
+  for (const match of matches) {
+    const archive = await openArchive(tools, step, match);
+    if (archive === undefined) {
+      copyInto(draft, match, step.destination, treatment);
+      continue;
+    }
+    temporary.push(archive.tar);
+    blobs.push({ path: archive.tar, compression: "none" });
+    unpackInto(draft, archive.table, step.destination.path, {
+      blob: blobs.length - 1,
+      owner: treatment.owner,
+      now: treatment.now,
+    });
+  }
+  return { roots: step.tree.roots, blobs, statCache: step.tree.statCache, temporary };
+}
+
+/** The archive's entries and its tar in the store's temporary folder; undefined when the file is none. */
+async function openArchive(tools: Tools, step: CopyStep, match: SourceMatch): Promise<OpenedArchive | undefined> {
+  const { source, type } = match.entry;
+  if (type !== EntryType.file) return undefined;
+  switch (source.kind) {
+    case "file": {
+      const root = step.tree.roots[source.root];
+      return root === undefined ? undefined : ingestArchive(tools, join(root, source.path));
+    }
+    case "blob": {
+      const blob = step.tree.blobs[source.blob];
+      return blob && withExtracted(tools, match.entry, blob, (path) => ingestArchive(tools, path));
+    }
+    default:
+      return undefined;
+  }
+}
+
+interface OpenedArchive {
+  readonly table: EntryTable;
+  /** Path of the uncompressed tar. */
+  readonly tar: string;
+}
+
+async function ingestArchive(tools: Tools, input: string): Promise<OpenedArchive | undefined> {
+  const index = tools.store.temporaryPath();
+  const tar = tools.store.temporaryPath();
+  try {
+    await tools.native.ingest({ input, index, tar, compression: "detect" }, undefined, { signal: tools.signal });
+    return { table: new EntryTable(readFileSync(index)), tar };
+  } catch (error) {
+    if (error instanceof KbuildError && error.code === "build.notArchive") return undefined;
+    throw error;
+  } finally {
+    rmSync(index, { force: true });
+  }
+}
+
+async function selectSources(tools: Tools, step: CopyStep): Promise<readonly SourceMatch[]> {
+  const patterns = step.sources.map((source) =>
+    source.kind === "path" ? sourcePattern(source.text, step.parents) : undefined,
+  );
+  const paths = patterns.filter((pattern): pattern is SourcePattern => pattern !== undefined);
+  const needsDigest = step.kind === "ADD" && step.unpack;
+  const results = paths.length === 0 ? [] : [...(await step.tree.select(paths, needsDigest))];
+  const matches: SourceMatch[] = [];
+  for (const [number, source] of step.sources.entries()) {
+    const pattern = patterns[number];
+    if (source.kind === "inline" || pattern === undefined) {
+      if (source.kind === "inline") matches.push(inlineMatch(tools, source.name, source.content));
+      continue;
+    }
+    const result = results.shift();
+    if (result === undefined || result.kind === "missing") {
+      throw await missingSource(step, source, pattern, result?.rule);
+    }
+    if (result.matches.length === 0 && hasWildcard(pattern)) {
+      step.warn(`${step.kind} source "${source.text}" matches no file in ${step.tree.label}`);
+    }
+    for (const match of result.matches) matches.push(step.parents ? pivoted(match, source.text) : match);
+  }
+  return matches;
+}
+
+/** `--parents` with `/./` in a source: what is before the pivot is not kept. */
+function pivoted(match: SourceMatch, text: string): SourceMatch {
+  const pivot = text.indexOf("/./");
+  if (pivot < 0) return match;
+  const skipped = sourcePattern(text.slice(0, pivot), true).segments.length;
+  return { ...match, asked: match.asked.split("/").slice(skipped).join("/") };
+}
+
+function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {
+  const bytes = Buffer.from(content, "utf8");
+  const digest = contentDigest(bytes);
+  return {
+    asked: name,
+    below: [],
+    origin: { digest },
+    group: undefined,
+    entry: {
+      path: name,
+      type: EntryType.file,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      size: bytes.length,
+      mtime: tools.clock.mtime(),
+      link: "",
+      xattrs: [],
+      digest,
+      inodeGroup: 0,
+      source: { kind: "inline", bytes },
+    },
+  };
+}
+
+/** Identity of what is copied; undefined while some content has not been read. */
+function filesIdentity(matches: readonly SourceMatch[], parents: boolean): string | undefined {
+  const isUnknown = ({ entry, origin }: SourceEntry) =>
+    entry.type === EntryType.file && origin !== undefined && origin.digest === undefined;
+  const parts: Part[] = [];
+  for (const match of matches) {
+    if (isUnknown(match) || match.below.some(isUnknown)) return undefined;
+    const skip = match.entry.path === "" ? 0 : match.entry.path.length + 1;
+    const name = parents ? match.asked : match.entry.type === EntryType.directory ? "" : nameOf(match.asked);
+    parts.push(name, entryParts(match.entry, "", match.origin?.digest));
+    parts.push(match.below.map((source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)));
+  }
+  return identityOf(parts);
+}

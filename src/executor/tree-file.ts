@@ -1,0 +1,53 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Entry, EntryType, encodeEntries } from "../layers/entry-table.ts";
+import type { BlobSource } from "../native/protocol.ts";
+import type { Snapshot } from "./state.ts";
+import type { Tools } from "./tools.ts";
+
+/** Files that kbuild itself looks into (/etc/passwd, /etc/group) are small; a larger one is not read. */
+const LARGEST_FILE = 4 * 1024 * 1024;
+
+/**
+ * The text of a small file of a snapshot, links followed inside its tree; undefined when it is not there, is no
+ * regular file or is larger than 4 MiB.
+ */
+export async function readFile(tools: Tools, snapshot: Snapshot, path: string): Promise<string | undefined> {
+  const tree = await tools.pool.tree(snapshot);
+  const resolution = tree.resolve(path, true);
+  if (resolution.kind !== "found") return undefined;
+  const { entry, layer } = tree.content(resolution.located);
+  const reference = snapshot.layers[layer];
+  if (entry.type !== EntryType.file || entry.size > LARGEST_FILE || reference === undefined) return undefined;
+  return extractText(tools, entry, await tools.pool.source(reference));
+}
+
+/** The text of a regular file whose bytes are in a tar. */
+export function extractText(
+  tools: Pick<Tools, "store" | "native" | "signal">,
+  entry: Entry,
+  blob: BlobSource,
+): Promise<string> {
+  return withExtracted(tools, entry, blob, async (path) => readFileSync(path, "utf8"));
+}
+
+/** Lays a regular file, whose bytes are in a tar, out on disk for as long as something works with it. */
+export async function withExtracted<T>(
+  tools: Pick<Tools, "store" | "native" | "signal">,
+  entry: Entry,
+  blob: BlobSource,
+  work: (path: string) => Promise<T>,
+): Promise<T> {
+  const folder = tools.store.temporaryPath();
+  try {
+    const source: Entry["source"] = entry.source.kind === "blob" ? { ...entry.source, blob: 0 } : entry.source;
+    await tools.native.extract(
+      { output: folder, roots: [], blobs: [blob], temporary: tools.store.temporaryFolder },
+      encodeEntries([{ ...entry, path: "file", mode: 0o600, uid: 0, gid: 0, xattrs: [], source }]),
+      { signal: tools.signal },
+    );
+    return await work(join(folder, "file"));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,98 @@
+import { blake3, Blake3Hasher } from "@napi-rs/blake-hash";
+import type { Entry } from "./entry-table.ts";
+import { encodePath } from "./path-bytes.ts";
+
+/** What can be hashed: text is taken as UTF-8, absence is not the same as the empty text. */
+export type Part = string | Uint8Array | number | boolean | undefined | readonly Part[];
+
+/**
+ * The BLAKE3 of parts, in hexadecimal. Every part is framed by its kind and length, lists by their number of members,
+ * so that no two different lists of parts give the same bytes.
+ */
+export function identityOf(...parts: readonly Part[]): string {
+  const writer = new FrameWriter();
+  writer.add(parts);
+  return writer.digest();
+}
+
+/** Kinds of frames. Numbers and booleans have a fixed width; all else has its length or number of members before it. */
+const Frame = { undefined: 0, false: 1, true: 2, number: 3, text: 4, bytes: 5, list: 6 } as const;
+
+/** Collects frames into large pieces, because a call into the hasher costs more than hashing a small frame. */
+class FrameWriter {
+  readonly #hasher = new Blake3Hasher();
+  #pending: Buffer = Buffer.allocUnsafe(64 * 1024);
+  #length = 0;
+
+  add(part: Part): void {
+    if (part === undefined) this.#head(Frame.undefined, 0);
+    else if (typeof part === "string") this.#text(part);
+    else if (typeof part === "number") {
+      this.#head(Frame.number, 8);
+      this.#length = this.#pending.writeDoubleLE(part, this.#length);
+    } else if (typeof part === "boolean") this.#head(part ? Frame.true : Frame.false, 0);
+    else if (part instanceof Uint8Array) this.#bytes(Frame.bytes, part);
+    else {
+      this.#head(Frame.list, 4);
+      this.#length = this.#pending.writeUInt32LE(part.length, this.#length);
+      for (const member of part) this.add(member);
+    }
+  }
+
+  digest(): string {
+    this.#flush();
+    return this.#hasher.digestBuffer().toString("hex");
+  }
+
+  #text(text: string): void {
+    if (text.length > 4096 || !text.isWellFormed()) {
+      this.#bytes(Frame.text, encodePath(text));
+      return;
+    }
+    this.#head(Frame.text, 4 + text.length * 3);
+    const written = this.#pending.write(text, this.#length + 4);
+    this.#pending.writeUInt32LE(written, this.#length);
+    this.#length += 4 + written;
+  }
+
+  #bytes(kind: number, bytes: Uint8Array): void {
+    this.#head(kind, 4 + bytes.length);
+    this.#pending.writeUInt32LE(bytes.length, this.#length);
+    this.#pending.set(bytes, this.#length + 4);
+    this.#length += 4 + bytes.length;
+  }
+
+  /** Makes room for a frame and writes its kind. */
+  #head(kind: number, room: number): void {
+    if (this.#length + room + 1 > this.#pending.length) this.#flush();
+    if (room + 1 > this.#pending.length) this.#pending = Buffer.allocUnsafe(room + 64 * 1024);
+    this.#length = this.#pending.writeUInt8(kind, this.#length);
+  }
+
+  #flush(): void {
+    if (this.#length > 0) this.#hasher.update(this.#pending.subarray(0, this.#length));
+    this.#length = 0;
+  }
+}
+
+/** What of an entry makes its content, for identities: everything but times. `digest` is given where it is known apart. */
+export function entryParts(entry: Entry, path: string, digest: Uint8Array | undefined): Part {
+  return [
+    path,
+    entry.type,
+    entry.mode,
+    entry.uid,
+    entry.gid,
+    entry.size,
+    digest ?? entry.digest,
+    entry.link,
+    entry.device?.major,
+    entry.device?.minor,
+    entry.xattrs.flatMap(({ name, value }) => [name, value]),
+  ];
+}
+
+/** The BLAKE3 of bytes. */
+export function contentDigest(bytes: Uint8Array): Uint8Array {
+  return blake3(bytes);
+}
