@@ -58,7 +58,9 @@ async function addMember(archive: ReturnType<typeof pack>, member: ArchiveMember
     const bytes = Buffer.from(member.bytes);
     // Destroying the archive, which the pipeline does when the output fails, ends this with an error too.
     await new Promise<void>((resolve, reject) => {
-      archive.entry(header, bytes, (error) => (error ? reject(error) : resolve()));
+      const entry = archive.entry(header, bytes, (error) => (error ? reject(error) : resolve()));
+      // It tells of its error a second time, as an event that would end the process if nobody listened.
+      entry.on("error", reject);
     });
     return;
   }

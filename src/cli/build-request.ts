@@ -1,0 +1,149 @@
+import { type BuildOptions, KbuildError, type OutputOptions } from "../api.ts";
+import type { Values } from "./option-table.ts";
+import { type buildOptions, PROGRESS } from "./options.ts";
+import type { Shell } from "./shell.ts";
+import { oneOf } from "./values.ts";
+
+export type Style = "tty" | "plain" | "json" | "quiet" | "none";
+
+/** What a command line means: the engine's options, and what the command line itself does with the outcome. */
+export interface BuildRequest {
+  readonly options: BuildOptions;
+  readonly style: Style;
+  readonly iidfile: string | undefined;
+  readonly metadataFile: string | undefined;
+  /** Whether standard output is one of the outputs. */
+  readonly isStdoutTaken: boolean;
+}
+
+type Typed = Values<typeof buildOptions>;
+type BuildShell = Pick<Shell, "env" | "stdin" | "stdout" | "stderr">;
+
+/** @throws KbuildError `usage.*` */
+export async function buildRequest(
+  values: Typed,
+  operands: readonly string[],
+  shell: BuildShell,
+): Promise<BuildRequest> {
+  const place = contextOf(operands);
+  const style = styleOf(values, shell);
+  const outputs = outputsOf(values);
+  const toStdout = outputs.filter((output) => output.type !== "image" && output.dest === "-");
+  checkStdout(toStdout.length, shell);
+  const isDockerfileFromStdin = values.file === "-";
+  if (isDockerfileFromStdin && place === "-") {
+    throw new KbuildError("usage.stdin", "standard input cannot be both the Dockerfile and the context", {
+      hint: "kbuild - < Dockerfile builds without a context",
+    });
+  }
+  return {
+    style,
+    iidfile: values.iidfile,
+    metadataFile: values.metadataFile,
+    isStdoutTaken: toStdout.length > 0,
+    options: {
+      context: place === "-" ? shell.stdin : place,
+      ...(isDockerfileFromStdin ? { dockerfile: await readAll(shell.stdin) } : { file: values.file }),
+      tags: values.tag,
+      buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
+      target: values.target,
+      labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
+      platform: values.platform,
+      noCache: values.noCache,
+      noCacheFilter: values.noCacheFilter?.flat(),
+      pull: values.pull,
+      buildContexts: values.buildContext && Object.fromEntries(values.buildContext),
+      outputs: outputs.length === 0 ? undefined : outputs,
+      insecureRegistries: values.insecureRegistry,
+      root: values.root,
+      explain: values.explain,
+      sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
+      env: shell.env,
+    },
+  };
+}
+
+function contextOf(operands: readonly string[]): string {
+  const [place, extra] = operands;
+  if (place === undefined) {
+    throw new KbuildError("usage.context", "a build needs a context, the folder that COPY and ADD take files from", {
+      hint: "for the folder you are in: kbuild -t NAME .",
+    });
+  }
+  if (extra !== undefined) {
+    throw new KbuildError("usage.operands", `a build has one context, but two are given: ${place} and ${extra}`, {
+      hint: "does an option before it lack its value, or a value its quotes?",
+    });
+  }
+  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(place)) {
+    throw new KbuildError("usage.notSupported", `a context from a URL is not supported yet: ${place}`, {
+      hint: "fetch it first (git clone, curl), then build the folder",
+    });
+  }
+  return place;
+}
+
+function styleOf(values: Typed, { env, stderr }: BuildShell): Style {
+  if (values.quiet) return "quiet";
+  const chosen =
+    values.progress ?? (env.BUILDKIT_PROGRESS ? oneOf(PROGRESS)(env.BUILDKIT_PROGRESS, "BUILDKIT_PROGRESS") : "auto");
+  if (chosen === "rawjson") {
+    throw new KbuildError("usage.notSupported", "--progress=rawjson is not supported yet", {
+      hint: "--progress=json gives one event a line",
+    });
+  }
+  if (chosen !== "auto") return chosen;
+  return stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "plain";
+}
+
+function outputsOf(values: Typed): readonly OutputOptions[] {
+  const outputs: OutputOptions[] = [...(values.output ?? [])];
+  if (values.load && outputs.length > 0 && !outputs.some(({ type }) => type === "image"))
+    outputs.push({ type: "image" });
+  const { compression, compressionLevel } = values;
+  if (compression === undefined && compressionLevel === undefined) return outputs;
+  if (!outputs.some(({ type }) => type === "docker" || type === "oci")) {
+    throw new KbuildError("usage.option", "--compression is for outputs of type docker or oci, and there is none", {
+      hint: "-o type=docker,dest=image.tar; the store keeps layers uncompressed",
+    });
+  }
+  return outputs.map((output) =>
+    output.type === "docker" || output.type === "oci"
+      ? { ...(compression && { compression }), ...(compressionLevel !== undefined && { compressionLevel }), ...output }
+      : output,
+  );
+}
+
+function checkStdout(count: number, { stdout }: BuildShell): void {
+  if (count === 0) return;
+  if (count > 1) throw new KbuildError("usage.option", "only one output can go to standard output");
+  if (stdout.isTTY) {
+    throw new KbuildError("usage.terminal", "an archive is not written to a terminal", {
+      hint: "name a file with dest=FILE, or redirect standard output",
+    });
+  }
+}
+
+async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** The time of the last commit of the context's repository, in seconds; `$SOURCE_DATE_EPOCH` goes before it. */
+async function commitTime(place: string, { env }: BuildShell): Promise<number | undefined> {
+  if (env.SOURCE_DATE_EPOCH) return undefined;
+  const { spawnSync } = await import("node:child_process");
+  const git = spawnSync("git", ["-C", place === "-" ? "." : place, "log", "-1", "--format=%ct"], { encoding: "utf8" });
+  const time = git.status === 0 ? git.stdout.trim() : "";
+  if (!/^\d+$/.test(time)) {
+    throw new KbuildError(
+      "usage.reproducible",
+      `--reproducible takes the time of the last commit, and ${place} has none`,
+      {
+        hint: "set SOURCE_DATE_EPOCH instead",
+      },
+    );
+  }
+  return Number(time);
+}

@@ -1,0 +1,72 @@
+import type { Build, BuildResult } from "../api.ts";
+import { type BuildRequest, buildRequest, type Style } from "./build-request.ts";
+import { command } from "./command.ts";
+import { buildOptions } from "./options.ts";
+import { paintFor } from "./render/colors.ts";
+import { jsonLine } from "./render/json.ts";
+import type { Failure } from "./render/parts.ts";
+import { removeStale, writeResults } from "./results.ts";
+import type { Shell } from "./shell.ts";
+
+export const buildCommand = command({
+  name: "build",
+  usage: "[OPTIONS] PATH | -",
+  aliases: ["kbuild", "kbuild image build", "kbuild buildx build"],
+  about:
+    "Builds an image from a Dockerfile. PATH is the context, the folder that COPY and ADD take files from; - reads\na tar or a Dockerfile from standard input.",
+  options: buildOptions,
+  examples: [
+    "kbuild -t web-ping:v2 .",
+    "kbuild -t web-ping:v2 -o type=docker,dest=web-ping.tar . && docker load -i web-ping.tar",
+    "kbuild --target build -o out .",
+  ],
+  run: async ({ values, operands, notes }, shell) => {
+    const request = await buildRequest(values, operands, shell);
+    const { style } = request;
+    if (style === "json") shell.errorsAs = "json";
+    tellNotes(notes, style, shell);
+    clearStale(request);
+    const { build } = await shell.engine();
+    const running = build({ ...request.options, signal: shell.interruption.signal });
+    const failure = running.then(() => undefined, messageOf);
+    await show(style, running, failure, request.options.explain === true, shell);
+    tellResult(await running, request, shell);
+  },
+});
+
+function tellNotes(notes: readonly string[], style: Style, { stderr }: Shell): void {
+  if (style === "quiet" || style === "none") return;
+  for (const message of notes)
+    stderr.write(style === "json" ? jsonLine({ type: "note", message }) : `note: ${message}\n`);
+}
+
+/** Follows the build in the style that was asked for; only that renderer is loaded. */
+async function show(style: Style, { events }: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
+  const { stderr, env } = shell;
+  const target = { write: (text: string) => stderr.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
+  switch (style) {
+    case "tty":
+      return (await import("./render/tty.ts")).renderTty(events, failure, { ...target, screen: stderr, env });
+    case "plain":
+      return (await import("./render/plain.ts")).renderPlain(events, failure, target);
+    case "json":
+      return (await import("./render/json.ts")).renderJson(events, target);
+    case "quiet":
+    case "none":
+      return (await import("./render/quiet.ts")).renderQuiet(events, failure, target);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A build that fails leaves no file of an earlier one, which a script would take for its own. */
+function clearStale({ iidfile, metadataFile }: BuildRequest): void {
+  for (const file of [iidfile, metadataFile]) if (file !== undefined) removeStale(file);
+}
+
+function tellResult(result: BuildResult, request: BuildRequest, { stdout }: Shell): void {
+  writeResults(result, request);
+  if (request.style === "quiet" && !request.isStdoutTaken) stdout.write(`${result.imageId}\n`);
+}

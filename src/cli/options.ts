@@ -1,0 +1,336 @@
+/**
+ * The option tables of all commands: commander's options, `--help`, and whatever else lists options come from here.
+ * docker's names are docker's spelling. An option that is not there yet stands here too, so that it is refused by name.
+ */
+import type { OptionTable } from "./option-table.ts";
+import { COMPRESSIONS, output } from "./output-option.ts";
+import { fullPair, integer, names, oneOf, pair, text } from "./values.ts";
+
+export const PROGRESS = ["auto", "tty", "plain", "json", "rawjson", "quiet", "none"] as const;
+
+const NEEDS_RUN = "it is for RUN, which is not supported yet";
+const root = {
+  names: "--root",
+  argument: "DIR",
+  parse: text,
+  help: "The store (default $KBUILD_ROOT, else $XDG_DATA_HOME/kbuild)",
+} as const;
+const debug = { names: "-D, --debug", help: "Show stack traces and the causes of errors" } as const;
+const common = { root, debug } as const;
+
+export const buildOptions = {
+  tag: {
+    names: "-t, --tag",
+    argument: "NAME[:TAG]",
+    several: true,
+    parse: text,
+    group: "Image",
+    help: "Name of the image; may be repeated",
+  },
+  target: {
+    names: "--target",
+    argument: "STAGE",
+    parse: text,
+    group: "Image",
+    help: "Stage to build (default: the last)",
+  },
+  platform: {
+    names: "--platform",
+    argument: "OS/ARCH",
+    parse: text,
+    group: "Image",
+    help: "Platform of the image (default: this machine's)",
+  },
+  label: {
+    names: "--label",
+    argument: "KEY=VALUE",
+    several: true,
+    parse: pair,
+    group: "Image",
+    help: "Label of the image; may be repeated",
+  },
+  reproducible: {
+    names: "--reproducible",
+    group: "Image",
+    help: "Times are the last commit's, unless SOURCE_DATE_EPOCH is set",
+  },
+
+  file: {
+    names: "-f, --file",
+    argument: "PATH",
+    parse: text,
+    group: "Input",
+    help: "Dockerfile (default: PATH/Dockerfile); - is standard input",
+  },
+  buildArg: {
+    names: "--build-arg",
+    argument: "NAME[=VALUE]",
+    several: true,
+    parse: pair,
+    group: "Input",
+    help: "Build argument; without a value, the environment's",
+  },
+  buildContext: {
+    names: "--build-context",
+    argument: "NAME=SOURCE",
+    several: true,
+    parse: fullPair,
+    group: "Input",
+    help: "Further context: folder, docker-image://REF, oci-layout://DIR",
+  },
+  pull: { names: "--pull", group: "Input", help: "Ask the registry for every base, even one that the store has" },
+  insecureRegistry: {
+    names: "--insecure-registry",
+    argument: "HOST",
+    several: true,
+    parse: text,
+    group: "Input",
+    help: "Host to speak to by plain HTTP or unverified HTTPS",
+  },
+
+  noCache: { names: "--no-cache", group: "Cache", help: "Make every step" },
+  noCacheFilter: {
+    names: "--no-cache-filter",
+    argument: "STAGE",
+    several: true,
+    parse: names,
+    group: "Cache",
+    help: "Make every step of these stages",
+  },
+  explain: { names: "--explain", group: "Cache", help: "Tell at length why steps were not in the cache" },
+
+  output: {
+    names: "-o, --output",
+    argument: "SPEC",
+    several: true,
+    parse: output,
+    group: "Output",
+    help: "type=image|docker|oci|tar|local[,dest=PATH]; DIR; or -",
+  },
+  compression: {
+    names: "--compression",
+    argument: "NAME",
+    parse: oneOf(COMPRESSIONS),
+    group: "Output",
+    help: "Layers of docker and oci outputs: gzip, zstd, uncompressed",
+  },
+  compressionLevel: {
+    names: "--compression-level",
+    argument: "N",
+    parse: integer,
+    group: "Output",
+    help: "How hard to compress",
+  },
+  iidfile: { names: "--iidfile", argument: "FILE", parse: text, group: "Output", help: "Write the image ID to a file" },
+  metadataFile: {
+    names: "--metadata-file",
+    argument: "FILE",
+    parse: text,
+    group: "Output",
+    help: "Write digests and names to a file, as JSON",
+  },
+
+  quiet: { names: "-q, --quiet", group: "Progress", help: "Print the image ID and nothing else" },
+  progress: {
+    names: "--progress",
+    argument: "STYLE",
+    parse: oneOf(PROGRESS),
+    group: "Progress",
+    help: "auto, tty, plain, json, quiet (default $BUILDKIT_PROGRESS, auto)",
+  },
+  debug: { ...debug, group: "Progress" },
+  root: { ...root, group: "Output" },
+
+  load: {
+    names: "--load",
+    group: "Accepted",
+    help: "As -o type=image",
+    note: "the image goes to kbuild's own store; kbuild save -o x.tar, then docker load -i x.tar",
+  },
+  builder: {
+    names: "--builder",
+    argument: "NAME",
+    group: "Accepted",
+    help: "There is only one builder",
+    note: "kbuild has no builders to choose from; this process builds",
+  },
+  addHost: {
+    names: "--add-host",
+    argument: "HOST:IP",
+    several: true,
+    group: "Accepted",
+    help: "For RUN",
+    note: "only RUN sees these hosts, and there is no RUN yet",
+  },
+  network: {
+    names: "--network",
+    argument: "MODE",
+    group: "Accepted",
+    help: "default or host",
+    later: "default and host are taken",
+    harmless: ["default", "host"],
+  },
+  provenance: {
+    names: "--provenance",
+    argument: "SPEC",
+    group: "Accepted",
+    help: "Only false",
+    later: "--provenance=false is taken",
+    harmless: ["false"],
+  },
+  sbom: {
+    names: "--sbom",
+    argument: "SPEC",
+    group: "Accepted",
+    help: "Only false",
+    later: "--sbom=false is taken",
+    harmless: ["false"],
+  },
+  call: {
+    names: "--call",
+    argument: "METHOD",
+    group: "Accepted",
+    help: "Only build",
+    later: "--call=build is taken",
+    harmless: ["build"],
+  },
+  rm: {
+    names: "--rm",
+    group: "Accepted",
+    help: "Nothing to remove",
+    note: "there are no intermediate containers to remove",
+  },
+  forceRm: {
+    names: "--force-rm",
+    group: "Accepted",
+    help: "Nothing to remove",
+    note: "there are no intermediate containers to remove",
+  },
+  compress: {
+    names: "--compress",
+    group: "Accepted",
+    help: "Nothing to compress",
+    note: "the context is read where it is, and sent nowhere",
+  },
+  disableContentTrust: {
+    names: "--disable-content-trust",
+    group: "Accepted",
+    help: "No signatures are looked at",
+    note: "kbuild looks at no signatures",
+  },
+
+  push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
+  allow: { names: "--allow", argument: "ENTITLEMENT", several: true, help: "Entitlements", later: NEEDS_RUN },
+  annotation: {
+    names: "--annotation",
+    argument: "KEY=VALUE",
+    several: true,
+    help: "Annotations",
+    later: "--label sets a label, which most tools read as well",
+  },
+  attest: { names: "--attest", argument: "SPEC", several: true, help: "Attestations", later: "" },
+  cacheFrom: {
+    names: "--cache-from",
+    argument: "SPEC",
+    several: true,
+    help: "Cache sources",
+    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
+  },
+  cacheTo: {
+    names: "--cache-to",
+    argument: "SPEC",
+    several: true,
+    help: "Cache targets",
+    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
+  },
+  check: { names: "--check", help: "Only check", later: "" },
+  policy: { names: "--policy", argument: "SPEC", several: true, help: "Source policies", later: "" },
+  print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "" },
+  secret: { names: "--secret", argument: "SPEC", several: true, help: "Secrets", later: NEEDS_RUN },
+  ssh: { names: "--ssh", argument: "SPEC", several: true, help: "SSH agents and keys", later: NEEDS_RUN },
+  squash: { names: "--squash", help: "One layer", later: "" },
+  stream: { names: "--stream", help: "Stream the context", later: "" },
+  detach: { names: "--detach", help: "Build in the background", later: "" },
+  invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },
+  cgroupParent: { names: "--cgroup-parent", argument: "GROUP", help: "Control group", later: NEEDS_RUN },
+  cpuPeriod: { names: "--cpu-period", argument: "N", help: "Processor period", later: NEEDS_RUN },
+  cpuQuota: { names: "--cpu-quota", argument: "N", help: "Processor quota", later: NEEDS_RUN },
+  cpuShares: { names: "-c, --cpu-shares", argument: "N", help: "Processor shares", later: NEEDS_RUN },
+  cpusetCpus: { names: "--cpuset-cpus", argument: "LIST", help: "Processors", later: NEEDS_RUN },
+  cpusetMems: { names: "--cpuset-mems", argument: "LIST", help: "Memory nodes", later: NEEDS_RUN },
+  isolation: { names: "--isolation", argument: "MODE", help: "Sandbox", later: NEEDS_RUN },
+  memory: { names: "-m, --memory", argument: "SIZE", help: "Memory limit", later: NEEDS_RUN },
+  memorySwap: { names: "--memory-swap", argument: "SIZE", help: "Swap limit", later: NEEDS_RUN },
+  securityOpt: { names: "--security-opt", argument: "SPEC", several: true, help: "Security options", later: NEEDS_RUN },
+  shmSize: { names: "--shm-size", argument: "SIZE", help: "Size of /dev/shm", later: NEEDS_RUN },
+  ulimit: { names: "--ulimit", argument: "SPEC", several: true, help: "Limits", later: NEEDS_RUN },
+} as const satisfies OptionTable;
+
+const noTrunc = { names: "--no-trunc", help: "Show IDs and texts in full" } as const;
+const format = {
+  names: "--format",
+  argument: "TEMPLATE",
+  help: "table, json, or a Go template; table TEMPLATE adds a headline",
+} as const;
+
+export const imageLsOptions = {
+  all: { names: "-a, --all", help: "All images, as without it: there are no hidden ones" },
+  digests: { names: "--digests", help: "Show digests" },
+  filter: {
+    names: "-f, --filter",
+    argument: "KEY=VALUE",
+    several: true,
+    parse: fullPair,
+    help: "reference=PATTERN or dangling=true|false",
+  },
+  format,
+  noTrunc,
+  quiet: { names: "-q, --quiet", help: "Only image IDs" },
+  tree: { names: "--tree", help: "Platforms as a tree", later: "" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const historyOptions = {
+  format,
+  human: { names: "-H, --human", help: "Sizes and times for people (default; --human=false for exact ones)" },
+  noTrunc,
+  quiet: { names: "-q, --quiet", help: "Only image IDs" },
+  platform: { names: "--platform", argument: "OS/ARCH", help: "Platform of the image", later: "" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const inspectOptions = {
+  format: { names: "-f, --format", argument: "TEMPLATE", help: "json, or a Go template" },
+  type: {
+    names: "--type",
+    argument: "TYPE",
+    help: "Only image",
+    later: "there are only images to inspect",
+    harmless: ["image"],
+  },
+  size: { names: "-s, --size", help: "Sizes of containers", later: "" },
+  platform: { names: "--platform", argument: "OS/ARCH", help: "Platform of the image", later: "" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const saveOptions = {
+  output: { names: "-o, --output", argument: "FILE", parse: text, help: "File to write (default: standard output)" },
+  platform: { names: "--platform", argument: "OS/ARCH", help: "Platform of the image", later: "" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const tagOptions = { ...common } as const satisfies OptionTable;
+
+export const rmiOptions = {
+  force: { names: "-f, --force", help: "Remove all names of an image; what is not there is no error" },
+  noPrune: { names: "--no-prune", help: "Keep untagged parents", note: "there are no untagged parents" },
+  platform: { names: "--platform", argument: "OS/ARCH", several: true, help: "Platform of the image", later: "" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const helpOptions = { debug } as const satisfies OptionTable;
+
+export const versionOptions = {
+  format: { names: "-f, --format", argument: "TEMPLATE", help: "json, or a Go template" },
+  debug,
+} as const satisfies OptionTable;
