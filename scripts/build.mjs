@@ -47,16 +47,33 @@ await Promise.all([
     define: { ...common.define, "import.meta.url": "importMetaUrl" },
     inject: ["scripts/import-meta-url.js"],
   }),
-  build({ ...common, stdin: { contents: 'module.exports = require("undici");', resolveDir: home }, outfile: "dist/undici.cjs", format: "cjs", minify: true }),
-  build({ ...common, entryPoints: ["src/api.ts"], outfile: "dist/api.js", format: "esm", packages: "external", sourcemap: true }),
+  build({
+    ...common,
+    stdin: { contents: 'module.exports = require("undici");', resolveDir: home },
+    outfile: "dist/undici.cjs",
+    format: "cjs",
+    minify: true,
+  }),
+  build({
+    ...common,
+    entryPoints: ["src/api.ts"],
+    outfile: "dist/api.js",
+    format: "esm",
+    packages: "external",
+    sourcemap: true,
+  }),
 ]);
 chmodSync(join(dist, "kbuild.cjs"), 0o755);
 
 rmSync(join(dist, "types"), { recursive: true, force: true });
-const types = spawnSync(process.execPath, [join(home, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], {
-  cwd: home,
-  stdio: "inherit",
-});
+const types = spawnSync(
+  process.execPath,
+  [join(home, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"],
+  {
+    cwd: home,
+    stdio: "inherit",
+  },
+);
 if (types.status !== 0) {
   console.error("the types of the API could not be written (see above)");
   process.exit(1);

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/performance/noBarrelFile: this file is the package's one door
+
 /**
  * kbuild as a library: what package.json exports, and all that the command line uses. Nothing else is public.
  */
@@ -13,15 +15,15 @@ import { planSave } from "./oci/images/save.ts";
 import { tagImage } from "./oci/images/tag.ts";
 import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
 
-export { KbuildError } from "./errors.ts";
 export type { ErrorCode, Location } from "./errors.ts";
+export { KbuildError } from "./errors.ts";
 export type * from "./executor/events.ts";
 export type * from "./executor/options.ts";
 export type { HistoryEntry } from "./oci/images/history.ts";
 export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
 export type { ListedImage } from "./oci/images/list.ts";
 export type { Removal } from "./oci/images/remove.ts";
-export type { Descriptor, Digest, DiffId } from "./oci/types.ts";
+export type { Descriptor, DiffId, Digest } from "./oci/types.ts";
 
 /** Which store a call works on. */
 export interface StoreOptions {

@@ -8,8 +8,8 @@ import { canonicalName, parseReference, type Reference } from "../oci/reference.
 import type { RegistryClient } from "../oci/registry/client.ts";
 import { isIndexType, parseIndex } from "../oci/shape.ts";
 import type { Descriptor, DiffId, History, ImageConfig, Manifest, Platform } from "../oci/types.ts";
-import type { Emitter, StepReporter } from "./emitter.ts";
 import { KEY_VERSION } from "./cache.ts";
+import type { Emitter, StepReporter } from "./emitter.ts";
 import type { LayerBytes } from "./layer-pool.ts";
 import type { ImageState, LayerReference } from "./state.ts";
 import { SCRATCH_CONFIG } from "./state.ts";
@@ -108,7 +108,8 @@ export class BaseFinder {
       store.writeBlob(resolved.manifestBytes, resolved.descriptor.mediaType);
       store.writeBlob(resolved.configBytes, resolved.manifest.config.mediaType);
       const { indexBytes, indexDescriptor } = resolved;
-      if (indexBytes !== undefined && indexDescriptor !== undefined) store.writeBlob(indexBytes, indexDescriptor.mediaType);
+      if (indexBytes !== undefined && indexDescriptor !== undefined)
+        store.writeBlob(indexBytes, indexDescriptor.mediaType);
       const base = baseOf(canonical, resolved.descriptor, resolved.manifest, resolved.config);
       return {
         ...base,
@@ -148,7 +149,10 @@ export class BaseFinder {
 function baseOf(name: string, descriptor: Descriptor, manifest: Manifest, config: ImageConfig): BaseImage {
   const diffIds = config.rootfs.diff_ids;
   if (diffIds.length !== manifest.layers.length) {
-    throw new KbuildError("registry.invalid", `${name} has ${manifest.layers.length} layers but ${diffIds.length} diffIDs`);
+    throw new KbuildError(
+      "registry.invalid",
+      `${name} has ${manifest.layers.length} layers but ${diffIds.length} diffIDs`,
+    );
   }
   return {
     config,
@@ -206,7 +210,10 @@ function historyOf(config: ImageConfig): readonly History[] {
     entries.push(hasLayer || entry.empty_layer === true ? entry : { ...entry, empty_layer: true });
   }
   for (; layers < config.rootfs.diff_ids.length; layers++) {
-    entries.push({ ...(config.created === undefined ? {} : { created: config.created }), comment: "layer of the base" });
+    entries.push({
+      ...(config.created === undefined ? {} : { created: config.created }),
+      comment: "layer of the base",
+    });
   }
   return entries;
 }

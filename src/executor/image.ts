@@ -1,7 +1,7 @@
+import { identityOf } from "../layers/identity.ts";
 import { encodeJson } from "../oci/digest.ts";
 import { type Image, imageFromStore } from "../oci/image.ts";
 import { type ContainerConfig, type Descriptor, type ImageConfig, type Manifest, MediaType } from "../oci/types.ts";
-import { identityOf } from "../layers/identity.ts";
 import type { ImageState } from "./state.ts";
 import type { Tools } from "./tools.ts";
 

@@ -43,9 +43,13 @@ function outputNames(output: NonNullable<BuildOptions["outputs"]>[number]): stri
 function readTag(name: string): Reference {
   const reference = parseReference(name, "usage.reference");
   if (reference.digest === undefined) return reference;
-  throw new KbuildError("usage.reference", `${JSON.stringify(name)} has a digest, which an image only gets by being built`, {
-    hint: "leave out the @ and what follows it",
-  });
+  throw new KbuildError(
+    "usage.reference",
+    `${JSON.stringify(name)} has a digest, which an image only gets by being built`,
+    {
+      hint: "leave out the @ and what follows it",
+    },
+  );
 }
 
 function uniqueReferences(references: readonly Reference[]): Reference[] {
@@ -78,5 +82,8 @@ function readEpoch(value: number | string | undefined): number | undefined {
   if (value === undefined || value === "") return undefined;
   const seconds = typeof value === "number" ? value : /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
   if (Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800) return seconds;
-  throw new KbuildError("usage.epoch", `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`);
+  throw new KbuildError(
+    "usage.epoch",
+    `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`,
+  );
 }

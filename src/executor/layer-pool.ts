@@ -102,13 +102,21 @@ export class LayerPool {
     const index = this.#store.temporaryPath();
     const input = this.#store.blobPath(layer.blob.digest);
     const reply = await this.#native.ingest(
-      { input, index, compression: compressionOf(layer.blob), digest: layer.blob.digest, size: layer.blob.size, diffId: layer.diffId },
+      {
+        input,
+        index,
+        compression: compressionOf(layer.blob),
+        digest: layer.blob.digest,
+        size: layer.blob.size,
+        diffId: layer.diffId,
+      },
       undefined,
       { signal: this.#signal },
     );
     this.keepIndex(layer.diffId, index, reply.tarSize);
     const made = this.#read(layer.diffId);
-    if (made === undefined) throw new KbuildError("internal.index", `the index of layer ${layer.diffId} cannot be read`);
+    if (made === undefined)
+      throw new KbuildError("internal.index", `the index of layer ${layer.diffId} cannot be read`);
     return made;
   }
 
@@ -164,6 +172,9 @@ export function compressionOf(blob: Descriptor): CompressionKind {
     case MediaType.ociLayerZstd:
       return "zstd";
     default:
-      throw new KbuildError("registry.invalid", `a layer has the media type "${blob.mediaType}", which kbuild does not know`);
+      throw new KbuildError(
+        "registry.invalid",
+        `a layer has the media type "${blob.mediaType}", which kbuild does not know`,
+      );
   }
 }

@@ -3,7 +3,7 @@ import type { DraftItem } from "../layers/draft.ts";
 import { type Entry, EntryTable, EntryType, encodeEntries } from "../layers/entry-table.ts";
 import { entryParts, identityOf } from "../layers/identity.ts";
 import type { BlobSource } from "../native/protocol.ts";
-import { type Digest, type DiffId, MediaType } from "../oci/types.ts";
+import { type DiffId, type Digest, MediaType } from "../oci/types.ts";
 import type { LayerReference, Snapshot } from "./state.ts";
 import type { Tools } from "./tools.ts";
 

@@ -1,5 +1,5 @@
 /** What a build may be told, and what it gives. `api.ts` hands these types out. */
-import type { Descriptor, Digest, DiffId } from "../oci/types.ts";
+import type { Descriptor, DiffId, Digest } from "../oci/types.ts";
 import type { BuildEvent } from "./events.ts";
 
 export interface BuildOptions {

@@ -160,11 +160,15 @@ function expandInFrom(
   const unknown = unset.find((name) => !globals.has(name));
   if (unknown !== undefined && value.trim() === "") {
     const near = suggest(unknown, [...globals.keys(), ...automatic.keys()]);
-    throw new KbuildError("build.unknownVariable", `FROM uses the variable ${unknown}, which is not declared before it`, {
-      location: word.location,
-      source: dockerfile.source,
-      hint: near === undefined ? `put ARG ${unknown}=… before the first FROM` : `did you mean ${near}?`,
-    });
+    throw new KbuildError(
+      "build.unknownVariable",
+      `FROM uses the variable ${unknown}, which is not declared before it`,
+      {
+        location: word.location,
+        source: dockerfile.source,
+        hint: near === undefined ? `put ARG ${unknown}=… before the first FROM` : `did you mean ${near}?`,
+      },
+    );
   }
   return value;
 }
@@ -185,9 +189,14 @@ function evaluateGlobals(
 ): Map<string, string | undefined> {
   const globals = new Map<string, string | undefined>();
   for (const instruction of dockerfile.globalArguments) {
-    evaluateArguments(dockerfile, instruction, (name, value) => {
-      globals.set(name, given.get(name) ?? value ?? automatic.get(name));
-    }, (name) => globals.get(name) ?? automatic.get(name));
+    evaluateArguments(
+      dockerfile,
+      instruction,
+      (name, value) => {
+        globals.set(name, given.get(name) ?? value ?? automatic.get(name));
+      },
+      (name) => globals.get(name) ?? automatic.get(name),
+    );
   }
   return globals;
 }
@@ -303,4 +312,3 @@ function neededStages(dockerfile: Dockerfile, stages: readonly PlannedStage[], t
 export function stageLabel(planned: PlannedStage): string {
   return planned.name ?? `stage-${planned.stage.index}`;
 }
-

@@ -1,15 +1,21 @@
 import { KbuildError } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
 import { NativeClient } from "../native/client.ts";
-import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { defaultRoot, openStore } from "../oci/layout/store.ts";
+import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { canonicalName } from "../oci/reference.ts";
 import { parseDockerfile } from "../parser/parser.ts";
 import { isProxyArgument } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
 import { Cache } from "./cache.ts";
 import type { BuildContext } from "./context/build-context.ts";
-import { type FoundDockerfile, type FoundIgnore, findDockerfile, findIgnore, readIgnore } from "./context/dockerfile.ts";
+import {
+  type FoundDockerfile,
+  type FoundIgnore,
+  findDockerfile,
+  findIgnore,
+  readIgnore,
+} from "./context/dockerfile.ts";
 import { FolderContext, type FolderTools } from "./context/folder.ts";
 import { openContext } from "./context/open.ts";
 import { reported } from "./context/reported.ts";
@@ -85,14 +91,24 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     await tools.pool.settled();
     await graph.keepNames();
     const image = writeImage(tools, state, options.labels ?? {});
-    const exported = await exportAll(tools, emitter, { image, snapshot: state.snapshot, references: inputs.references }, outputs);
+    const exported = await exportAll(
+      tools,
+      emitter,
+      { image, snapshot: state.snapshot, references: inputs.references },
+      outputs,
+    );
     sweepTemporary(store);
     return {
       digest: exported.descriptor.digest,
       imageId: exported.id,
       descriptor: exported.descriptor,
       tags: inputs.references.map(canonicalName),
-      layers: exported.layers.map(({ descriptor: { digest, size, mediaType }, diffId }) => ({ diffId, digest, size, mediaType })),
+      layers: exported.layers.map(({ descriptor: { digest, size, mediaType }, diffId }) => ({
+        diffId,
+        digest,
+        size,
+        mediaType,
+      })),
       steps: emitter.finished,
       warnings: emitter.warnings,
       duration: emitter.now(),
@@ -108,7 +124,8 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
 function checkOutputs(outputs: readonly OutputOptions[]): readonly OutputOptions[] {
   for (const output of outputs) {
     if (output.type !== "docker" && output.type !== "oci") continue;
-    if (output.compression !== undefined && output.compression !== "uncompressed") checkLevel(output.compression, output.compressionLevel);
+    if (output.compression !== undefined && output.compression !== "uncompressed")
+      checkLevel(output.compression, output.compressionLevel);
   }
   return outputs;
 }
@@ -175,7 +192,9 @@ function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
   for (const name of inputs.given.keys()) {
     if (declared.has(name) || isProxyArgument(name) || name === "SOURCE_DATE_EPOCH") continue;
     const isForBuildKit = name.startsWith("BUILDKIT_");
-    const why = isForBuildKit ? "is for BuildKit and has no effect in kbuild" : "is not declared by any ARG and has no effect";
+    const why = isForBuildKit
+      ? "is for BuildKit and has no effect in kbuild"
+      : "is not declared by any ARG and has no effect";
     emitter.warn("UnusedBuildArg", `the build argument ${name} ${why}`);
   }
 }

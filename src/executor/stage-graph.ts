@@ -106,7 +106,10 @@ export class StageGraph {
     const none = new Map<string, string | undefined>();
     switch (origin.kind) {
       case "scratch":
-        return { base: { state: scratchState(platform), arguments: none, label: undefined, triggers: [] }, image: undefined };
+        return {
+          base: { state: scratchState(platform), arguments: none, label: undefined, triggers: [] },
+          image: undefined,
+        };
       case "stage": {
         const result = await this.#await(planned.stage.index, origin.index, stage.from.image.location);
         const { OnBuild: triggers = [], ...config } = result.state.config;
@@ -128,10 +131,18 @@ export class StageGraph {
       return await finder.image(name, planned.platform);
     } catch (error) {
       if (!(error instanceof KbuildError)) throw error;
-      const near = suggest(name.toLowerCase(), plan.stages.flatMap((stage) => stage.name ?? []));
+      const near = suggest(
+        name.toLowerCase(),
+        plan.stages.flatMap((stage) => stage.name ?? []),
+      );
       const stageHint = near === undefined ? undefined : `did you mean the stage ${near}?`;
       const hint = stageHint ?? error.hint;
-      throw new KbuildError(error.code, error.message, { location, source: plan.dockerfile.source, hint, cause: error.cause ?? error });
+      throw new KbuildError(error.code, error.message, {
+        location,
+        source: plan.dockerfile.source,
+        hint,
+        cause: error.cause ?? error,
+      });
     }
   }
 
@@ -142,10 +153,14 @@ export class StageGraph {
     if (this.#reaches(index, waiting, new Set())) {
       const { plan } = this.#options;
       const names = [waiting, index].map((number) => plan.stages[number]?.name ?? String(number));
-      throw new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")} -> ${names[0]}`, {
-        location,
-        source: plan.dockerfile.source,
-      });
+      throw new KbuildError(
+        "build.stageCircle",
+        `stages need each other in a circle: ${names.join(" -> ")} -> ${names[0]}`,
+        {
+          location,
+          source: plan.dockerfile.source,
+        },
+      );
     }
     return this.#result(index);
   }
@@ -178,7 +193,10 @@ export class StageGraph {
       if (folder !== undefined) return folder;
     }
     const image = await this.#image(from.text, planned, from.location);
-    finder.fetchLayers(image, emitter.plan({ name: `FROM ${image.label}`, kind: "from", location, stage: stageLabel(planned) }));
+    finder.fetchLayers(
+      image,
+      emitter.plan({ name: `FROM ${image.label}`, kind: "from", location, stage: stageLabel(planned) }),
+    );
     return this.#filesOf(`the image ${from.text}`, stateOfImage(image).snapshot);
   }
 

@@ -7,15 +7,14 @@ import { expandHeredoc, expandWord, expandWords } from "../parser/words.ts";
 import { isProxyArgument, platformArguments } from "./arguments.ts";
 import { KEY_VERSION } from "./cache.ts";
 import type { SourceTree } from "./copy/sources.ts";
-import type { StepReporter } from "./emitter.ts";
-import { type Plan, type PlannedStage, evaluateArguments, stageLabel, withPlace } from "./plan.ts";
+import type { Emitter, StepReporter } from "./emitter.ts";
+import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
 import { applyConfig } from "./steps/config.ts";
 import { type CopySource, runCopy } from "./steps/copy.ts";
 import type { LayerOutcome } from "./steps/layer-step.ts";
 import { runWorkdir } from "./steps/workdir.ts";
 import type { Tools } from "./tools.ts";
-import type { Emitter } from "./emitter.ts";
 
 /** A stage that has been built. */
 export interface StageResult {
@@ -78,7 +77,8 @@ function isInterruption(error: unknown): boolean {
 
 /** Gives an error of a step the step's place. What is wrong with the machine or a registry has no place in the file. */
 function placed(error: unknown, run: StageRun, instruction: Instruction): unknown {
-  if (!(error instanceof KbuildError) || error.code.startsWith("machine.") || error.code === "interrupted") return error;
+  if (!(error instanceof KbuildError) || error.code.startsWith("machine.") || error.code === "interrupted")
+    return error;
   return error.with({ location: instruction.location, source: run.plan.dockerfile.source });
 }
 
@@ -259,14 +259,20 @@ class StageRunner {
       if (heredoc === undefined) throw new KbuildError("internal.plan", "a heredoc without a body");
       const content = heredoc.expand
         ? withPlace(this.#run.plan.dockerfile, heredoc.location, () =>
-            expandHeredoc(heredoc.content, (name) => this.#lookup(name), this.#run.plan.dockerfile.directives.escape),
+            expandHeredoc(heredoc.content, (name) => this.#lookup(name), "\\"),
           )
         : heredoc.content;
       return { kind: "inline", name: heredoc.name, content };
     });
     const destinationText = expand(instruction.destination);
-    const chown = instruction.chown === undefined ? undefined : { text: expand(instruction.chown), location: instruction.chown.location };
-    const chmod = instruction.chmod === undefined ? undefined : { text: expand(instruction.chmod), location: instruction.chmod.location };
+    const chown =
+      instruction.chown === undefined
+        ? undefined
+        : { text: expand(instruction.chown), location: instruction.chown.location };
+    const chmod =
+      instruction.chmod === undefined
+        ? undefined
+        : { text: expand(instruction.chmod), location: instruction.chmod.location };
     const exclude = instruction.exclude.map(expand);
     const text = copyText(instruction, sources, destinationText, chown?.text, chmod?.text, exclude);
     const tree = await this.#run.sourceTree(instruction.from, instruction.location);

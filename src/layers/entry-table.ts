@@ -103,8 +103,6 @@ export class EntryTable {
     this.#bytes = bytes;
   }
 
-
-
   get bytes(): Buffer {
     return this.#bytes;
   }

@@ -1,4 +1,4 @@
-import { blake3, Blake3Hasher } from "@napi-rs/blake-hash";
+import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
 import type { Entry } from "./entry-table.ts";
 import { encodePath } from "./path-bytes.ts";
 

@@ -92,7 +92,11 @@ export class Tree {
       if (view.hidesBelow(path)) break;
     }
     for (const name of [...found.keys()]) {
-      for (let parent = parentOf(name); parent !== path && parent !== "" && !found.has(parent); parent = parentOf(parent)) {
+      for (
+        let parent = parentOf(name);
+        parent !== path && parent !== "" && !found.has(parent);
+        parent = parentOf(parent)
+      ) {
         found.set(parent, this.lookup(parent) ?? { entry: impliedDirectory(parent), layer: 0 });
       }
     }
@@ -221,11 +225,7 @@ function isBlocked(path: string, top: string, blocked: ReadonlySet<string>): boo
 }
 
 /** Follows links in a tree of which only the look-up of a path is known. */
-export function resolveIn(
-  lookup: (path: string) => Located | undefined,
-  path: string,
-  last: boolean,
-): Resolution {
+export function resolveIn(lookup: (path: string) => Located | undefined, path: string, last: boolean): Resolution {
   let pending = path.split("/").filter((name) => name !== "" && name !== ".");
   let current = "";
   let links = 0;
@@ -256,9 +256,7 @@ export function resolveIn(
     located = found;
     pending = rest;
   }
-  return located === undefined
-    ? { kind: "missing", path: current }
-    : { kind: "found", path: current, located };
+  return located === undefined ? { kind: "missing", path: current } : { kind: "found", path: current, located };
 }
 
 export function parentOf(path: string): string {

@@ -40,6 +40,17 @@ Contexts("another Dockerfile, within the context or outside of it", async () => 
   assert.equal(await files(["-f", path.join(folder, "outside.Dockerfile"), context]), ["b.log 2"]);
 });
 
+Contexts("a Dockerfile whose name is in lower case, as BuildKit takes it too", async () => {
+  const lower = plant(path.join(folder, "lower"), { dockerfile: "FROM scratch\nCOPY x /\n", x: "x" });
+  assert.equal(await files([lower]), ["x 1"]);
+});
+
+Contexts("a wildcard that matches nothing copies nothing, and a warning says so", async () => {
+  const some = plant(path.join(folder, "no-match"), { Dockerfile: "FROM scratch\nCOPY *.ts x /y/\n", x: "x" });
+  const done = await kbuild.must(["--progress=plain", some]);
+  assert.match(done.stderr, /\*\.ts.*matches no file/);
+});
+
 Contexts("a Dockerfile from standard input with a context, and without one", async () => {
   assert.equal(await files(["-f", "-", context], { input: "FROM scratch\nCOPY a.txt /stdin\n" }), ["stdin 2"]);
   assert.equal(await files(["-"], { input: "FROM scratch\nCOPY <<EOF /x\nhello\nEOF\n" }), ["x 6"]);

@@ -47,7 +47,7 @@ for (const [what, spoil, expected] of [
   ],
   ["a layer with another byte", (image) => flip(image.layers[0]?.path ?? "", 600), ["digest", "diffId"]],
   ["a gzip layer with another byte", (image) => flip(image.layers[1]?.path ?? "", 30), ["digest", "unreadable"]],
-  ["two layers missing", (image) => image.layers.forEach(({ path }) => fs.rmSync(path)), ["unreadable", "unreadable"]],
+  ["two layers missing", (image) => removeAll(image.layers.map(({ path }) => path)), ["unreadable", "unreadable"]],
   ["a config that is missing", (image) => fs.rmSync(image.blobPath(image.id)), ["unreadable"]],
   ["a manifest that is missing", (image) => fs.rmSync(image.blobPath(image.descriptor.digest)), ["unreadable"]],
 ] as const satisfies readonly (readonly [string, (image: Image) => unknown, readonly string[]])[]) {
@@ -58,6 +58,10 @@ for (const [what, spoil, expected] of [
     spoil(made);
     assert.equal(await kinds(imageFromStore(store, descriptor)), expected);
   });
+}
+
+function removeAll(files: readonly string[]): void {
+  for (const file of files) fs.rmSync(file);
 }
 
 function flip(file: string, at: number): void {

@@ -90,11 +90,16 @@ export class ArchiveContext implements BuildContext {
     }
     for (const entry of this.#table) {
       const { path, type } = entry;
-      if (path === "" || (isIgnored(rules, path).ignored && !(type === EntryType.directory && foldersOfKept.has(path)))) continue;
+      if (path === "" || (isIgnored(rules, path).ignored && !(type === EntryType.directory && foldersOfKept.has(path))))
+        continue;
       if (type === EntryType.whiteout || type === EntryType.opaque) {
-        throw new KbuildError("build.markName", `the context has the name "${showPath(path)}", which layers use to mark deleted files`, {
-          hint: "rename the file, or keep it out with .dockerignore",
-        });
+        throw new KbuildError(
+          "build.markName",
+          `the context has the name "${showPath(path)}", which layers use to mark deleted files`,
+          {
+            hint: "rename the file, or keep it out with .dockerignore",
+          },
+        );
       }
       if (type === EntryType.fifo || type === EntryType.characterDevice || type === EntryType.blockDevice) {
         this.#tools.warn("SpecialFile", `${showPath(path)} is no file, folder or link: it is left out`);

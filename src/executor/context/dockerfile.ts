@@ -27,7 +27,11 @@ const DEFAULT_NAME = "Dockerfile";
  * the context, or as BuildKit has it also `dockerfile`.
  * @throws KbuildError `build.noDockerfile`
  */
-export async function findDockerfile(file: string | undefined, context: BuildContext, isFolder: boolean): Promise<FoundDockerfile> {
+export async function findDockerfile(
+  file: string | undefined,
+  context: BuildContext,
+  isFolder: boolean,
+): Promise<FoundDockerfile> {
   if (file === undefined) {
     for (const name of [DEFAULT_NAME, DEFAULT_NAME.toLowerCase()]) {
       const text = await context.readText(name);
@@ -53,7 +57,10 @@ export async function findDockerfile(file: string | undefined, context: BuildCon
   if (text !== undefined) return { name: file, text, beside: inContext(context, file) };
   const near = suggest(file, await context.names());
   throw new KbuildError("build.noDockerfile", `the Dockerfile ${file} does not exist`, {
-    hint: near === undefined ? "-f is a path from the folder that you are in, or from the context" : `did you mean -f ${near}?`,
+    hint:
+      near === undefined
+        ? "-f is a path from the folder that you are in, or from the context"
+        : `did you mean -f ${near}?`,
   });
 }
 

@@ -8,6 +8,7 @@ export const noContext: BuildContext = {
   identity: identityOf("no context"),
   readText: async () => undefined,
   names: async () => [],
-  files: async () => new SnapshotSource("the build context, which is empty when the Dockerfile is standard input", new Tree([]), []),
+  files: async () =>
+    new SnapshotSource("the build context, which is empty when the Dockerfile is standard input", new Tree([]), []),
   dispose: () => {},
 };

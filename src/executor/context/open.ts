@@ -15,7 +15,10 @@ export interface OpenedContext {
  * Opens what a build was given as its context: a folder, or a stream with a tar or with a Dockerfile.
  * @throws KbuildError `build.context`
  */
-export async function openContext(context: string | AsyncIterable<Uint8Array>, tools: FolderTools): Promise<OpenedContext> {
+export async function openContext(
+  context: string | AsyncIterable<Uint8Array>,
+  tools: FolderTools,
+): Promise<OpenedContext> {
   if (typeof context === "string") {
     return { context: new FolderContext(context, "the build context", tools), dockerfile: undefined };
   }

@@ -42,6 +42,7 @@ export function tooLarge(shown: string): KbuildError {
 
 function unreadable(shown: string, cause: unknown): KbuildError {
   const errno = errnoOf(cause);
-  const reason = errno === "EACCES" ? "permission denied" : errno === "ELOOP" ? "too many symbolic links" : String(errno ?? cause);
+  const reason =
+    errno === "EACCES" ? "permission denied" : errno === "ELOOP" ? "too many symbolic links" : String(errno ?? cause);
   return new KbuildError("build.unreadable", `${shown} cannot be read: ${reason}`, { cause });
 }

@@ -25,13 +25,22 @@ export function unpackInto(draft: Draft, table: EntryTable, folder: string, trea
   for (const found of table) {
     if (found.path === "") continue;
     if (found.type === EntryType.whiteout || found.type === EntryType.opaque) {
-      throw new KbuildError("build.markName", `the archive has the name "${showPath(found.path)}", which layers use to mark deleted files`);
+      throw new KbuildError(
+        "build.markName",
+        `the archive has the name "${showPath(found.path)}", which layers use to mark deleted files`,
+      );
     }
     const parent = draft.makeFolders(joinPath(target, parentOf(found.path)), { ...making, owner: root });
     const path = joinPath(parent, nameOf(found.path));
     const content = contentOf(table, found);
     draft.put(
-      { ...content, path, uid: treatment.owner?.uid ?? found.uid, gid: treatment.owner?.gid ?? found.gid, source: rebased(content, treatment.blob) },
+      {
+        ...content,
+        path,
+        uid: treatment.owner?.uid ?? found.uid,
+        gid: treatment.owner?.gid ?? found.gid,
+        source: rebased(content, treatment.blob),
+      },
       content.type === EntryType.file ? { digest: content.digest } : undefined,
       content.type === EntryType.file ? `archive ${treatment.blob} ${content.path}` : undefined,
     );
@@ -44,7 +53,10 @@ function contentOf(table: EntryTable, found: Entry): Entry {
   for (let hop = 0; current.type === EntryType.hardlink; hop++) {
     const index = table.find(current.link);
     if (index < 0 || hop > 40) {
-      throw new KbuildError("build.brokenLink", `the archive's "${showPath(found.path)}" is a hard link to "${showPath(current.link)}", which is not in it`);
+      throw new KbuildError(
+        "build.brokenLink",
+        `the archive's "${showPath(found.path)}" is a hard link to "${showPath(current.link)}", which is not in it`,
+      );
     }
     current = table.entry(index);
   }

@@ -88,7 +88,8 @@ export class ContextSource implements SourceTree {
     const names: string[] = [];
     try {
       const folder = opendirSync(join(this.#description.root, path));
-      for (let item = folder.readSync(); item !== null && names.length < 500; item = folder.readSync()) names.push(item.name);
+      for (let item = folder.readSync(); item !== null && names.length < 500; item = folder.readSync())
+        names.push(item.name);
       folder.closeSync();
     } catch {
       // Without the folder there is nothing to suggest.

@@ -91,15 +91,22 @@ function putSource(
 ): void {
   const { entry } = source;
   if (nameOf(path).startsWith(".wh.")) {
-    throw new KbuildError("build.markName", `"${showPath(nameOf(path))}" cannot be in an image: names with .wh. in front mark deleted files in layers`, {
-      hint: "rename the file, or keep it out with .dockerignore",
-    });
+    throw new KbuildError(
+      "build.markName",
+      `"${showPath(nameOf(path))}" cannot be in an image: names with .wh. in front mark deleted files in layers`,
+      {
+        hint: "rename the file, or keep it out with .dockerignore",
+      },
+    );
   }
   const there = draft.lookup(path);
   const isFolder = entry.type === EntryType.directory;
   if (there !== undefined && (there.entry.type === EntryType.directory) !== isFolder) {
     if (isFolder) throw notAFolder(path, match);
-    throw new KbuildError("build.folderInTheWay", `/${showPath(path)} is a folder in the image, and a file cannot take its place`);
+    throw new KbuildError(
+      "build.folderInTheWay",
+      `/${showPath(path)} is a folder in the image, and a file cannot take its place`,
+    );
   }
   const isLink = entry.type === EntryType.symlink;
   draft.put(
@@ -128,4 +135,3 @@ function notAFolder(path: string, match: SourceMatch | undefined): KbuildError {
   const what = match === undefined ? "a folder" : `the folder ${showPath(match.asked === "" ? "." : match.asked)}`;
   return new KbuildError("build.notDirectory", `${what} cannot be copied to /${showPath(path)}, which is not a folder`);
 }
-

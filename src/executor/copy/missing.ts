@@ -17,10 +17,14 @@ export async function missingSource(
   const shown = showPath(source.text);
   const located = { location: source.location };
   if (rule !== undefined) {
-    return new KbuildError("build.ignoredSource", `${step.kind} source "${shown}" is excluded by ${step.ignoreRule(rule)}`, {
-      ...located,
-      hint: "change that line, or add a line with ! in front that lets it in",
-    });
+    return new KbuildError(
+      "build.ignoredSource",
+      `${step.kind} source "${shown}" is excluded by ${step.ignoreRule(rule)}`,
+      {
+        ...located,
+        hint: "change that line, or add a line with ! in front that lets it in",
+      },
+    );
   }
   if (isClipped) {
     return new KbuildError("build.missingSource", `${step.kind} source "${shown}" is not in ${step.tree.label}`, {

@@ -40,7 +40,11 @@ async function findUser(user: string, read: FileReader, warn: (message: string) 
   return { uid: 0, gid: 0 };
 }
 
-async function findGroup(group: string, read: FileReader, warn: (message: string) => void): Promise<number | undefined> {
+async function findGroup(
+  group: string,
+  read: FileReader,
+  warn: (message: string) => void,
+): Promise<number | undefined> {
   const number = parseId(group, "group");
   if (number !== undefined) return number;
   for (const line of ((await read("etc/group")) ?? "").split("\n")) {

@@ -88,7 +88,10 @@ export class SnapshotSource implements SourceTree {
     const content = this.#tree.content(located);
     const { entry } = located;
     if (content.entry.type === EntryType.hardlink) {
-      throw new KbuildError("build.brokenLink", `/${entry.path} in ${this.label} is a hard link to a file that is not there`);
+      throw new KbuildError(
+        "build.brokenLink",
+        `/${entry.path} in ${this.label} is a hard link to a file that is not there`,
+      );
     }
     if (content.entry.type !== EntryType.file) return { entry, origin: undefined, group: undefined };
     const group = `${content.layer}:${content.entry.path}`;
@@ -96,7 +99,8 @@ export class SnapshotSource implements SourceTree {
     const file: Entry = {
       ...content.entry,
       path: entry.path,
-      source: content.entry.source.kind === "blob" ? { ...content.entry.source, blob: content.layer } : content.entry.source,
+      source:
+        content.entry.source.kind === "blob" ? { ...content.entry.source, blob: content.layer } : content.entry.source,
     };
     return { entry: file, origin: { digest: file.digest }, group: isShared ? group : undefined };
   }

@@ -53,7 +53,8 @@ async function packArchive(
     encodeEntries(members.map((member) => memberEntry(member, store.root))),
     {
       signal: tools.signal,
-      progress: (bytes) => reporter.progress({ part, done: Math.min(bytes, total), total, unit: "bytes", finished: false }),
+      progress: (bytes) =>
+        reporter.progress({ part, done: Math.min(bytes, total), total, unit: "bytes", finished: false }),
     },
   );
   reporter.progress({ part, done: total, total, unit: "bytes", finished: true });
@@ -126,7 +127,8 @@ async function compressedLayer(
       { input: { path: layer.path, compression: "none" }, output, compression: { kind, level } },
       {
         signal: tools.signal,
-        progress: (bytes) => reporter.progress({ part, done: Math.min(bytes, total), total, unit: "bytes", finished: false }),
+        progress: (bytes) =>
+          reporter.progress({ part, done: Math.min(bytes, total), total, unit: "bytes", finished: false }),
       },
     );
     reporter.progress({ part, done: total, total, unit: "bytes", finished: true });

@@ -15,7 +15,11 @@ const STANDARD_OUTPUT: Output = { descriptor: 3 };
  * removed when it fails. `-` is standard output; what is no regular file (a pipe, a device) gets the bytes at the end.
  * @throws KbuildError `build.output`, `machine.*`
  */
-export async function writeDestination(tools: Tools, dest: string, write: (output: Output) => Promise<unknown>): Promise<void> {
+export async function writeDestination(
+  tools: Tools,
+  dest: string,
+  write: (output: Output) => Promise<unknown>,
+): Promise<void> {
   if (dest === "-") {
     await write(STANDARD_OUTPUT);
     return;
@@ -49,7 +53,11 @@ function checkWritable(temporary: string): void {
   rmSync(temporary);
 }
 
-async function throughTemporary(tools: Tools, dest: string, write: (output: Output) => Promise<unknown>): Promise<void> {
+async function throughTemporary(
+  tools: Tools,
+  dest: string,
+  write: (output: Output) => Promise<unknown>,
+): Promise<void> {
   const temporary = tools.store.temporaryPath();
   try {
     await write({ path: temporary });

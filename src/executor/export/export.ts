@@ -23,10 +23,17 @@ const NAMES = {
 } as const satisfies Record<OutputOptions["type"], string>;
 
 /** Writes an image to its outputs, one after the other. Gives the image as the last output that compresses wrote it. */
-export async function exportAll(tools: Tools, emitter: Emitter, what: Export, outputs: readonly OutputOptions[]): Promise<Image> {
+export async function exportAll(
+  tools: Tools,
+  emitter: Emitter,
+  what: Export,
+  outputs: readonly OutputOptions[],
+): Promise<Image> {
   let { image } = what;
   for (const output of outputs) {
-    image = await emitter.run({ name: NAMES[output.type], kind: "export" }, (reporter) => exportOne(tools, what, output, reporter));
+    image = await emitter.run({ name: NAMES[output.type], kind: "export" }, (reporter) =>
+      exportOne(tools, what, output, reporter),
+    );
   }
   return image;
 }

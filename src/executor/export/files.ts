@@ -61,7 +61,10 @@ export function filesOf(tree: Tree): Entry[] {
     const content = tree.content(located);
     const { path } = located.entry;
     if (content.entry.type === EntryType.hardlink) {
-      throw new KbuildError("build.brokenLink", `/${path} is a hard link to /${content.entry.link}, which is not there`);
+      throw new KbuildError(
+        "build.brokenLink",
+        `/${path} is a hard link to /${content.entry.link}, which is not there`,
+      );
     }
     if (content.entry.type !== EntryType.file) return { ...content.entry, path };
     const file = `${content.layer}:${content.entry.path}`;
@@ -71,6 +74,14 @@ export function filesOf(tree: Tree): Entry[] {
       const { source } = content.entry;
       return { ...content.entry, path, source: source.kind === "blob" ? { ...source, blob: content.layer } : source };
     }
-    return { ...content.entry, path, type: EntryType.hardlink, size: 0, link: first, digest: undefined, source: { kind: "none" } };
+    return {
+      ...content.entry,
+      path,
+      type: EntryType.hardlink,
+      size: 0,
+      link: first,
+      digest: undefined,
+      source: { kind: "none" },
+    };
   });
 }

@@ -56,7 +56,10 @@ export function applyConfig(
     }
     case "LABEL": {
       const pairs = expandPairs(instruction.pairs, expand);
-      return { config: { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs) } }, text: `LABEL ${pairText(pairs)}` };
+      return {
+        config: { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs) } },
+        text: `LABEL ${pairText(pairs)}`,
+      };
     }
     case "CMD": {
       const words = commandWords(instruction.command, config);
@@ -108,7 +111,8 @@ function withList(config: ContainerConfig, field: "Cmd" | "Entrypoint", words: r
 function expandPairs(pairs: readonly Pair[], expand: Expand): (readonly [string, string])[] {
   return pairs.map((pair) => {
     const name = expand(pair.name);
-    if (name === "") throw new KbuildError("build.blankName", "a name is blank after expansion", { location: pair.name.location });
+    if (name === "")
+      throw new KbuildError("build.blankName", "a name is blank after expansion", { location: pair.name.location });
     return [name, expand(pair.value)] as const;
   });
 }
@@ -182,7 +186,9 @@ function healthcheckText(check: Healthcheck): string {
 }
 
 const SIGNALS = new Set(
-  "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX".split(" "),
+  "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX".split(
+    " ",
+  ),
 );
 
 function checkSignal(text: string, word: Word): void {
@@ -194,4 +200,3 @@ function checkSignal(text: string, word: Word): void {
     hint: "write a name such as SIGTERM or a number from 1 to 64",
   });
 }
-

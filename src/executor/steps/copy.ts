@@ -9,10 +9,17 @@ import type { BlobSource } from "../../native/protocol.ts";
 import { parseMode } from "../../parser/copy-mode.ts";
 import { compileRules } from "../../parser/ignore.ts";
 import { unpackInto } from "../copy/archive.ts";
-import { copyInto, type CopyTreatment, type Destination } from "../copy/into.ts";
-import { findOwner } from "../copy/owner.ts";
+import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
-import { hasWildcard, type SourceEntry, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
+import { findOwner } from "../copy/owner.ts";
+import {
+  hasWildcard,
+  type SourceEntry,
+  type SourceMatch,
+  type SourcePattern,
+  type SourceTree,
+  sourcePattern,
+} from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
@@ -49,7 +56,12 @@ export type CopySource =
   | { readonly kind: "inline"; readonly name: string; readonly content: string };
 
 /** COPY and ADD of local files. Dockerfile reference, "COPY", "ADD". */
-export async function runCopy(tools: Tools, state: ImageState, step: CopyStep, reporter: StepReporter): Promise<LayerOutcome> {
+export async function runCopy(
+  tools: Tools,
+  state: ImageState,
+  step: CopyStep,
+  reporter: StepReporter,
+): Promise<LayerOutcome> {
   reporter.start();
   const mode = step.chmod === undefined ? undefined : parseMode(step.chmod.text);
   const matches = await selectSources(tools, step);
@@ -95,7 +107,12 @@ export async function runCopy(tools: Tools, state: ImageState, step: CopyStep, r
   );
 }
 
-function copyAll(draft: Draft, step: CopyStep, matches: readonly SourceMatch[], treatment: CopyTreatment): LayerSources {
+function copyAll(
+  draft: Draft,
+  step: CopyStep,
+  matches: readonly SourceMatch[],
+  treatment: CopyTreatment,
+): LayerSources {
   for (const match of matches) copyInto(draft, match, step.destination, treatment);
   return step.tree;
 }
@@ -234,7 +251,9 @@ function filesIdentity(matches: readonly SourceMatch[], parents: boolean): strin
     const skip = match.entry.path === "" ? 0 : match.entry.path.length + 1;
     const name = parents ? match.asked : match.entry.type === EntryType.directory ? "" : nameOf(match.asked);
     parts.push(name, entryParts(match.entry, "", match.origin?.digest));
-    parts.push(match.below.map((source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)));
+    parts.push(
+      match.below.map((source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)),
+    );
   }
   return identityOf(parts);
 }

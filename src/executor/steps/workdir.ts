@@ -20,7 +20,12 @@ export interface WorkdirStep {
  * WORKDIR makes its folder when it is not there, and all that it is in, for the stage's USER. A folder that is there
  * gives an empty layer, as with docker, so that the counts of layers and history agree.
  */
-export function runWorkdir(tools: Tools, state: ImageState, step: WorkdirStep, reporter: StepReporter): Promise<LayerOutcome> {
+export function runWorkdir(
+  tools: Tools,
+  state: ImageState,
+  step: WorkdirStep,
+  reporter: StepReporter,
+): Promise<LayerOutcome> {
   const user = state.config.User ?? "";
   return runLayerStep(
     tools,

@@ -59,8 +59,10 @@ export function openStore(root: string, options: { readonly create: boolean }): 
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw storeFault(error, versionFile);
   }
-  if (text !== undefined) checkVersion(text, root);
-  else if (options.create) createStore(root);
+  if (text !== undefined) {
+    checkVersion(text, root);
+    checkLayoutVersion(root);
+  } else if (options.create) createStore(root);
   return new Store(root);
 }
 
@@ -349,6 +351,24 @@ function checkVersion(text: string, root: string): void {
       { hint: "Use the newer kbuild that made it, or set KBUILD_ROOT to another folder" },
     );
   }
+}
+
+/** OCI image-spec image-layout.md, "oci-layout file": another major version may have everything in another place. */
+function checkLayoutVersion(root: string): void {
+  const path = join(root, "oci-layout");
+  let version: unknown;
+  try {
+    version = (JSON.parse(fs.readFileSync(path, "utf8")) as { imageLayoutVersion?: unknown } | null)
+      ?.imageLayoutVersion;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    if (errnoOf(error) !== undefined) throw storeFault(error, path);
+    version = undefined;
+  }
+  if (typeof version === "string" && version.startsWith("1.")) return;
+  throw new KbuildError("machine.storeVersion", `${path} does not name version 1 of the OCI image layout`, {
+    hint: "Use the newer kbuild that made it, or set KBUILD_ROOT to another folder",
+  });
 }
 
 /** Makes what is missing. Several processes may do it at the same time; the version file comes last. */

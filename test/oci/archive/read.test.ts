@@ -162,7 +162,10 @@ for (const [what, spoil, reason] of [
   ["no index.json", (at) => fs.rmSync(`${at}/index.json`), "index.json is missing"],
   [
     "an index.json that is a folder",
-    (at) => (fs.rmSync(`${at}/index.json`), fs.mkdirSync(`${at}/index.json`)),
+    (at) => {
+      fs.rmSync(`${at}/index.json`);
+      fs.mkdirSync(`${at}/index.json`);
+    },
     "is not a file",
   ],
   [

@@ -1,0 +1,4 @@
+//! Compression and decompression.
+pub mod decode;
+mod gzip;
+pub mod parallel;

@@ -1,0 +1,439 @@
+//! Takes a layer in. One thread takes the bytes as they come, hashes and writes them; a second decompresses; a third
+//! hashes the tar, reads it and makes the index. Every byte is looked at once.
+use crate::compress::decode::{decoder, Encoding, MAGIC};
+use crate::digest::sha256;
+use crate::failure::{Code, Failure, Result};
+use crate::output::Output;
+use crate::pieces::{first_cause, joined, piece_channel, PieceReader, PieceSender, Pool, PIECE};
+use crate::protocol::{Ingest, IngestCompression, Reply};
+use crate::session::{Job, Outcome};
+use crate::table::{compare_tree_order, Entry, Kind, Source, TableBuilder};
+use crate::tar::read::Reader;
+use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::Receiver;
+
+/// Pieces that wait for decompression (1 MiB at most each), and decompressed ones that wait to be read.
+const COMPRESSED_DEPTH: usize = 2;
+const TAR_DEPTH: usize = 4;
+/// What a layer is decompressed to, beyond `FREE_BYTES`, is at most this many times what it was.
+const MAX_RATIO: u64 = 1000;
+const FREE_BYTES: u64 = 64 << 20;
+
+pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome {
+    let mut output = request.output.as_deref().map(Output::create).transpose()?;
+    let mut tar_output = request.tar.as_deref().map(Output::create).transpose()?;
+    let input = match &request.input {
+        Some(path) => Input::File(File::open(path).map_err(|error| Failure::from(error).at(path))?),
+        None => Input::Pieces(pieces),
+    };
+    let pool = Pool::default();
+    let consumed = AtomicU64::new(0);
+    let is_plain = request.compression == IngestCompression::None;
+    let is_detecting = request.compression == IngestCompression::Detect;
+    let is_archive = AtomicBool::new(false);
+
+    let (taken, encoding, tar) = std::thread::scope(|scope| {
+        let (compressed_sender, compressed) = piece_channel(&pool, COMPRESSED_DEPTH);
+        let (tar_sender, tar) = piece_channel(&pool, TAR_DEPTH);
+        let (pool, consumed, is_archive) = (&pool, &consumed, &is_archive);
+        let tar_output = tar_output.as_mut();
+        // Bytes that are no compressed ones go to the third thread without the second.
+        let (sender, decoding, tar) = if is_plain {
+            drop((compressed, tar_sender, tar));
+            let (sender, tar) = piece_channel(pool, TAR_DEPTH);
+            drop(compressed_sender);
+            (sender, None, tar)
+        } else {
+            let counted = Counted { reader: compressed, consumed };
+            let encoding = request.compression;
+            let decoding = scope.spawn(move || decode(counted, encoding, consumed, tar_sender, pool));
+            (compressed_sender, Some(decoding), tar)
+        };
+        let reading = scope.spawn(move || read_tar(tar, !is_plain, tar_output, is_archive, job));
+        let taken = take(&request, input, sender, output.as_mut(), pool, job);
+        let decoded = decoding.map_or(Ok(Encoding::None), joined);
+        let read = joined(reading);
+        match (taken, decoded, read) {
+            (Ok(taken), Ok(encoding), Ok(tar)) => Ok((taken, encoding, tar)),
+            (taken, decoded, read) => {
+                let failures = [taken.err(), decoded.err(), read.err()];
+                Err(first_cause(failures.into_iter().flatten()).unwrap_or_else(Failure::cancelled))
+            }
+        }
+    })
+    .map_err(|failure: Failure| {
+        // Damaged bytes that never began as a tar are some other file.
+        let is_none = is_detecting && failure.code == Code::Hostile && !is_archive.load(Relaxed);
+        if is_none { no_archive() } else { failure }
+    })?;
+    if is_detecting && !is_archive.load(Relaxed) {
+        return Err(no_archive());
+    }
+    job.check()?;
+
+    let Tar { hash, size: tar_size, entries } = tar;
+    let digest = sha256(taken.hash);
+    let diff_id = hash.map_or_else(|| digest.clone(), sha256);
+    if request.diff_id.as_ref().is_some_and(|expected| *expected != diff_id) {
+        return Err(Failure::new(Code::Mismatch, format!("a decompressed layer has the digest {diff_id}")));
+    }
+    let count = entries.len() as u64;
+    let mut index = Output::create(&request.index)?;
+    for part in entries.finish() {
+        index.write_all(&part)?;
+    }
+    job.check()?;
+    index.keep();
+    [output, tar_output].into_iter().flatten().for_each(Output::keep);
+    let reply = Reply::Ingested {
+        id: request.id,
+        digest,
+        size: taken.size,
+        diff_id,
+        tar_size,
+        entries: count,
+        compression: encoding.name(),
+    };
+    Ok((reply, Vec::new()))
+}
+
+// ------------------------------------------------------------------ the bytes as they come
+
+enum Input {
+    File(File),
+    Pieces(Receiver<Vec<u8>>),
+}
+
+impl Input {
+    /// The next bytes; `None` at the end.
+    fn next(&mut self, pool: &Pool) -> Result<Option<Vec<u8>>> {
+        match self {
+            Input::Pieces(pieces) => Ok(pieces.recv().ok()),
+            Input::File(file) => {
+                let mut piece = pool.take();
+                file.take(PIECE as u64).read_to_end(&mut piece)?;
+                Ok((!piece.is_empty()).then_some(piece))
+            }
+        }
+    }
+}
+
+struct Taken {
+    hash: Sha256,
+    size: u64,
+}
+
+fn take(
+    request: &Ingest,
+    mut input: Input,
+    sender: PieceSender,
+    mut output: Option<&mut Output>,
+    pool: &Pool,
+    job: &Job,
+) -> Result<Taken> {
+    let mut sender = Some(sender);
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    while let Some(piece) = input.next(pool)? {
+        size += piece.len() as u64;
+        if request.size.is_some_and(|expected| size > expected) {
+            return Err(Failure::new(Code::Hostile, "a layer is larger than it was announced"));
+        }
+        hash.update(&piece);
+        if let Some(output) = output.as_deref_mut() {
+            output.write_all(&piece)?;
+        }
+        job.advance(piece.len() as u64, 0)?;
+        if let Some(Err(failure)) = sender.as_ref().map(|sender| sender.send(piece)) {
+            // What follows failed. If the bytes are not even those that were asked for, this is the reason to tell.
+            if request.digest.is_none() {
+                return Err(failure);
+            }
+            (sender, output) = (None, None);
+        }
+    }
+    // The sender of the pieces ends with a cancelled request as it does with the last piece.
+    job.check()?;
+    let mismatch = |what: String| Err(Failure::new(Code::Mismatch, what));
+    if let Some(expected) = request.size.filter(|expected| size != *expected) {
+        return mismatch(format!("a layer has {size} bytes, and {expected} were announced"));
+    }
+    if let Some(expected) = &request.digest {
+        let digest = sha256(hash.clone());
+        if digest != *expected {
+            return mismatch(format!("a layer has the digest {digest}, and {expected} was asked for"));
+        }
+    }
+    if let Some(sender) = sender {
+        sender.end()?;
+    }
+    Ok(Taken { hash, size })
+}
+
+// ------------------------------------------------------------------ decompression
+
+/// Counts what has been taken from a reader.
+struct Counted<'a> {
+    reader: PieceReader<'a>,
+    consumed: &'a AtomicU64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(out)?;
+        self.consumed.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}
+
+impl BufRead for Counted<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.consumed.fetch_add(count as u64, Relaxed);
+        self.reader.consume(count);
+    }
+}
+
+fn decode(
+    mut input: Counted<'_>,
+    compression: IngestCompression,
+    consumed: &AtomicU64,
+    sender: PieceSender,
+    pool: &Pool,
+) -> Result<Encoding> {
+    let mut start = Vec::with_capacity(MAGIC);
+    (&mut input).take(MAGIC as u64).read_to_end(&mut start)?;
+    let encoding = match compression {
+        IngestCompression::None => Encoding::None,
+        IngestCompression::Gzip => Encoding::Gzip,
+        IngestCompression::Zstd => Encoding::Zstd,
+        IngestCompression::Detect => Encoding::detect(&start),
+    };
+    let mut reader = decoder(encoding, io::Cursor::new(start).chain(input))?;
+    let mut size = 0u64;
+    loop {
+        let mut piece = pool.take();
+        let read = (&mut reader).take(PIECE as u64).read_to_end(&mut piece);
+        if piece.is_empty() {
+            read?;
+            sender.end()?;
+            return Ok(encoding);
+        }
+        size += piece.len() as u64;
+        if size > FREE_BYTES.saturating_add(consumed.load(Relaxed).saturating_mul(MAX_RATIO)) {
+            return Err(Failure::new(Code::Hostile, "a layer decompresses to more than 1,000 times its size"));
+        }
+        // What came before the damage is looked at too: whether an archive begins there is not a matter of its end.
+        sender.send(piece)?;
+        read?;
+    }
+}
+
+// ------------------------------------------------------------------ the tar
+
+struct Tar {
+    /// `None` when the tar is what came, and so has its digest.
+    hash: Option<Sha256>,
+    size: u64,
+    entries: TableBuilder,
+}
+
+/// Hashes, counts and writes the pieces of a tar as they are taken.
+struct Tee<'a> {
+    pieces: PieceReader<'a>,
+    hash: Option<Sha256>,
+    size: u64,
+    output: Option<&'a mut Output>,
+    /// Bytes of the current piece that have been seen to.
+    seen: usize,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Tee<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let piece = self.pieces.fill_buf()?;
+        if self.seen == 0 && !piece.is_empty() {
+            if let Some(hash) = &mut self.hash {
+                hash.update(piece);
+            }
+            if let Some(output) = self.output.as_deref_mut() {
+                output.write_all(piece)?;
+            }
+            self.size += piece.len() as u64;
+            self.seen = piece.len();
+        }
+        Ok(piece)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.seen -= count;
+        self.pieces.consume(count);
+    }
+}
+
+fn read_tar(
+    pieces: PieceReader<'_>,
+    hashed: bool,
+    output: Option<&mut Output>,
+    is_archive: &AtomicBool,
+    job: &Job,
+) -> Result<Tar> {
+    let tee = Tee { pieces, hash: hashed.then(Sha256::new), size: 0, output, seen: 0 };
+    let mut reader = Reader::new(tee);
+    let mut entries = TableBuilder::new();
+    while let Some(member) = reader.next()? {
+        is_archive.store(true, Relaxed);
+        let digest = match member.kind {
+            Kind::File => {
+                let mut hash = blake3::Hasher::new();
+                reader.content(&mut |piece| {
+                    hash.update(piece);
+                    Ok(())
+                })?;
+                Some(*hash.finalize().as_bytes())
+            }
+            _ => None,
+        };
+        let is_file = member.kind == Kind::File;
+        entries.push(&Entry {
+            path: &member.path,
+            kind: member.kind,
+            mode: member.mode,
+            uid: member.uid,
+            gid: member.gid,
+            size: member.size,
+            seconds: member.seconds,
+            nanoseconds: member.nanoseconds,
+            link: &member.link,
+            major: member.major,
+            minor: member.minor,
+            xattrs: &member.xattrs,
+            digest,
+            inode_group: 0,
+            source: if is_file { Source::Blob { blob: 0, offset: member.offset } } else { Source::None },
+        })?;
+        job.advance(0, 1)?;
+    }
+    let Tee { hash, size, .. } = reader.drain()?;
+    settle(&mut entries)?;
+    Ok(Tar { hash, size, entries })
+}
+
+fn no_archive() -> Failure {
+    Failure::new(Code::NotArchive, "the bytes are no tar")
+}
+
+/// Brings the entries from the order of the tar into tree order, as they are once the tar is unpacked: a later entry
+/// replaces an earlier one of its path, and one that is no folder also what was below it. Hard links lead to the entry
+/// that has the content. Fails with `hostile` when they lead to folders or to each other.
+fn settle(entries: &mut TableBuilder) -> Result<()> {
+    let mut order: Vec<u32> = (0..entries.len() as u32).collect();
+    order.sort_unstable_by(|left, right| {
+        compare_tree_order(entries.path(*left as usize), entries.path(*right as usize)).then(left.cmp(right))
+    });
+    settle_links(entries, &order)?;
+    let mut kept: Vec<u32> = Vec::with_capacity(order.len());
+    // Entries that are no folders whose path, or what is below it, the walk is at.
+    let mut covers: Vec<u32> = Vec::new();
+    for (at, number) in order.iter().enumerate() {
+        let path = entries.path(*number as usize);
+        while covers.last().is_some_and(|cover| !is_at_or_below(path, entries.path(*cover as usize))) {
+            covers.pop();
+        }
+        let is_replaced = order.get(at + 1).is_some_and(|next| entries.path(*next as usize) == path);
+        let is_covered = covers.iter().any(|cover| cover > number);
+        if entries.kind(*number as usize) != Kind::Directory {
+            covers.retain(|cover| entries.path(*cover as usize) != path);
+            covers.push(*number);
+        }
+        if !is_replaced && !is_covered {
+            kept.push(*number);
+        }
+    }
+    entries.rearrange(&kept);
+    check_links(entries)
+}
+
+fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+}
+
+/// Points each hard link to the entry that has the content, and gives it the content itself where that entry is replaced
+/// later. A link to something that does not come before it is left: it is in a layer below.
+fn settle_links(entries: &mut TableBuilder, order: &[u32]) -> Result<()> {
+    // The entry that has the content, for each link that was settled.
+    let mut contents: HashMap<u32, u32> = HashMap::new();
+    for number in 0..entries.len() as u32 {
+        if entries.kind(number as usize) != Kind::Hardlink {
+            continue;
+        }
+        let wanted = entries.link(number as usize);
+        let before = order.partition_point(|other| {
+            compare_tree_order(entries.path(*other as usize), wanted).then(other.cmp(&number)) == Ordering::Less
+        });
+        let target = before.checked_sub(1).map(|at| order[at]);
+        let Some(target) = target.filter(|target| entries.path(*target as usize) == wanted) else { continue };
+        let content = match entries.kind(target as usize) {
+            Kind::Hardlink => {
+                entries.take_link(number as usize, target as usize);
+                contents.get(&target).copied()
+            }
+            _ => Some(target),
+        };
+        let Some(content) = content else { continue };
+        contents.insert(number, content);
+        let path = entries.path(content as usize);
+        let after = order.partition_point(|other| {
+            compare_tree_order(entries.path(*other as usize), path) != Ordering::Greater
+        });
+        let is_replaced = after.checked_sub(1).map(|at| order[at]) != Some(content);
+        if is_replaced {
+            entries.become_like(number as usize, content as usize);
+        }
+    }
+    Ok(())
+}
+
+/// Sees that every hard link leads to a content, as far as it is here.
+fn check_links(entries: &TableBuilder) -> Result<()> {
+    let find = |path: &[u8]| {
+        let (mut low, mut high) = (0, entries.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match compare_tree_order(entries.path(middle), path) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    };
+    for index in 0..entries.len() {
+        if entries.kind(index) != Kind::Hardlink {
+            continue;
+        }
+        match find(entries.link(index)).map(|target| entries.kind(target)) {
+            Some(Kind::Hardlink | Kind::Directory) => {
+                let message = "a hard link leads to a folder or back to itself";
+                return Err(Failure::new(Code::Hostile, message).at(entries.path(index)));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

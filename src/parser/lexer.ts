@@ -1,0 +1,114 @@
+import { skipSpace, trimmedEnd } from "./characters.ts";
+import type { Escape } from "./directives.ts";
+import { findHeredocs, type HeredocBody, readHeredocBody } from "./heredoc.ts";
+import type { ParseWarning } from "./instructions.ts";
+import { LogicalLine, type Piece } from "./logical-line.ts";
+import type { SourceText } from "./source-text.ts";
+
+/** The lines of one instruction. */
+export interface RawInstruction {
+  readonly line: LogicalLine;
+  /** In the order in which the line names them. */
+  readonly heredocs: readonly HeredocBody[];
+  /** Offset in the file where the instruction ends: behind its last character, or its last heredoc's delimiter. */
+  readonly end: number;
+}
+
+/**
+ * Splits a Dockerfile into instructions: comments and blank lines dropped, continued lines joined, heredoc bodies set
+ * aside. Dockerfile reference, "Format", "escape", "Here-Documents".
+ * @throws KbuildError `build.heredoc` for a heredoc without end
+ */
+export function* splitInstructions(
+  source: SourceText,
+  escapeCharacter: Escape,
+  warn: (warning: ParseWarning) => void,
+): IterableIterator<RawInstruction> {
+  for (let number = 0; number < source.lineCount; ) {
+    const start = contentStart(source, number);
+    if (start === undefined) {
+      number++;
+      continue;
+    }
+    const joined = joinLines(source, number, start, escapeCharacter);
+    number = joined.next;
+    if (joined.blank !== undefined) {
+      warn({
+        code: "NoEmptyContinuation",
+        message: "a blank line inside of a continued instruction: future versions of the format may end it here",
+        location: source.location(source.lineStart(joined.blank), source.lineStart(joined.blank)),
+      });
+    }
+    const { line } = joined;
+    const heredocs: HeredocBody[] = [];
+    for (const head of findHeredocs(line)) {
+      const body = readHeredocBody(line, head, number);
+      heredocs.push(body);
+      number = body.next;
+    }
+    const end = heredocs.at(-1)?.end ?? line.offsetBehind(trimmedEnd(line.text, 0, line.text.length));
+    yield { line, heredocs, end };
+  }
+}
+
+/** Where the first character of a line is; undefined for a comment and a blank line. */
+function contentStart(source: SourceText, number: number): number | undefined {
+  const end = source.lineEnd(number);
+  const start = skipSpace(source.text, source.lineStart(number), end);
+  return start === end || source.text[start] === "#" ? undefined : start;
+}
+
+/** Joins the line with those that it continues on; `blank` is the first blank one among them. */
+function joinLines(
+  source: SourceText,
+  first: number,
+  start: number,
+  escapeCharacter: Escape,
+): { readonly line: LogicalLine; readonly next: number; readonly blank: number | undefined } {
+  const pieces: Piece[] = [];
+  let length = 0;
+  let blank: number | undefined;
+  let number = first;
+  /** Adds a line, from `offset` on; says whether the next one continues it. */
+  const add = (offset: number): boolean => {
+    const end = lineEndWithoutReturn(source, number, offset);
+    const cut = continuation(source.text, offset, end, escapeCharacter);
+    pieces.push({ start: length, offset, length: (cut ?? end) - offset });
+    length += (cut ?? end) - offset;
+    return cut !== undefined;
+  };
+  for (let isContinued = add(start); isContinued && number + 1 < source.lineCount; ) {
+    number++;
+    if (contentStart(source, number) !== undefined) isContinued = add(source.lineStart(number));
+    else if (isLastEmpty(source, number)) break;
+    else if (isBlankLine(source, number)) blank ??= number;
+  }
+  return { line: new LogicalLine(source, pieces), next: number + 1, blank };
+}
+
+/** What follows the last line end is a line only if it holds something. */
+function isLastEmpty(source: SourceText, number: number): boolean {
+  return number + 1 === source.lineCount && source.lineStart(number) === source.lineEnd(number);
+}
+
+function isBlankLine(source: SourceText, number: number): boolean {
+  const end = source.lineEnd(number);
+  return skipSpace(source.text, source.lineStart(number), end) === end;
+}
+
+function lineEndWithoutReturn(source: SourceText, number: number, start: number): number {
+  let end = source.lineEnd(number);
+  while (end > start && source.text.charCodeAt(end - 1) === 0x0d) end--;
+  return end;
+}
+
+/**
+ * Where the continuation character at the end of a line is; undefined when there is none. Spaces and tabs may follow
+ * it; two of them in a row are none, but an escaped escape character.
+ */
+function continuation(text: string, start: number, end: number, escapeCharacter: Escape): number | undefined {
+  let at = end;
+  while (at > start && (text[at - 1] === " " || text[at - 1] === "\t")) at--;
+  if (at === start || text[at - 1] !== escapeCharacter) return undefined;
+  return at - 1 > start && text[at - 2] === escapeCharacter ? undefined : at - 1;
+}
