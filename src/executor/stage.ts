@@ -220,7 +220,9 @@ class StageRunner {
   async #workdir(word: Word, number: number, reporter: StepReporter): Promise<void> {
     const given = this.#expand(word);
     const path = joinAbsolute(this.#state.config.WorkingDir ?? "/", given);
-    this.#state = { ...this.#state, config: { ...this.#state.config, WorkingDir: path } };
+    // An absolute path stays in the config as it was written, like BuildKit's; a relative one is made clean.
+    const shown = given.startsWith("/") ? given : path;
+    this.#state = { ...this.#state, config: { ...this.#state.config, WorkingDir: shown } };
     if (path === "/") {
       reporter.start();
       reporter.finish({ status: "done" });

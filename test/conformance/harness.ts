@@ -1,8 +1,8 @@
 /** Reads the cases, prepares what a case needs, and compares what a build gave with what BuildKit gave. */
+import { spawnSync } from "node:child_process";
 import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import * as zlib from "node:zlib";
 import { hardLinks, type ReadImage, type TreeEntry } from "../support/image-reader.ts";
 import { HOME, plant } from "../support/workspace.ts";
 import { BASE_CONFIG, baseMembers, tarOf, writeLayout } from "./base.ts";
@@ -105,6 +105,43 @@ export class Bases {
   }
 }
 
+/**
+ * An archive with the bytes of the recorded ones, which Python's tarfile and gzip wrote: where a case copies it whole,
+ * its bytes are compared. Members are small files of mode 0640, owner 21:22 and the time 0.
+ */
+function pythonTar(members: Readonly<Record<string, string>>, isCompressed: boolean): Buffer {
+  const parts: Buffer[] = [];
+  for (const [name, text] of Object.entries(members)) {
+    const header = Buffer.alloc(512);
+    const size = Buffer.byteLength(text);
+    for (const [at, field] of [
+      [0, name],
+      [100, "0000640"],
+      [108, "0000025"],
+      [116, "0000026"],
+      [124, size.toString(8).padStart(11, "0")],
+      [136, "0".repeat(11)],
+      [148, " ".repeat(8)],
+      [156, "0"],
+      [257, "ustar\u000000"],
+    ] as const) {
+      header.write(field, at);
+    }
+    const sum = header.reduce((total, byte) => total + byte, 0);
+    header.write(`${sum.toString(8).padStart(6, "0")}\u0000 `, 148);
+    parts.push(header, Buffer.from(text), Buffer.alloc((512 - (size % 512)) % 512));
+  }
+  const tar = Buffer.concat([...parts, Buffer.alloc(1024)]);
+  const record = 20 * 512;
+  const padded = Buffer.concat([tar, Buffer.alloc((record - (tar.length % record)) % record)]);
+  if (!isCompressed) return padded;
+  // Node's zlib finds other matches than the one that Python is linked with.
+  const script = "import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), 9, mtime=0))";
+  const done = spawnSync("python3", ["-c", script], { input: padded });
+  if (done.status !== 0) throw new Error(`python3 is needed to make an archive: ${done.error ?? done.stderr}`);
+  return done.stdout;
+}
+
 /** Writes a case's context, the Dockerfile included. */
 export async function writeContext(folder: string, runnable: Runnable): Promise<string> {
   const { files } = runnable.spec;
@@ -112,11 +149,7 @@ export async function writeContext(folder: string, runnable: Runnable): Promise<
   fs.chmodSync(folder, 0o755);
   for (const [name, file] of Object.entries(files)) {
     if (!("tar" in file)) continue;
-    const members = Object.entries(file.tar).map(
-      ([member, text]) => ({ name: member, type: "file", mode: 0o640, uid: 21, gid: 22, data: text }) as const,
-    );
-    const bytes = await tarOf(members);
-    plant(folder, { [name]: file.gz ? zlib.gzipSync(bytes) : bytes });
+    plant(folder, { [name]: pythonTar(file.tar, file.gz === true) });
   }
   plant(folder, { Dockerfile: runnable.dockerfile });
   plant(
