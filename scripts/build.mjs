@@ -1,6 +1,7 @@
 // Bundles the command line (dist/kbuild.cjs) and the API (dist/api.js with its types in dist/types).
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -35,14 +36,15 @@ await Promise.all([
   build({
     ...common,
     entryPoints: ["src/cli/main.ts"],
-    outfile: "dist/kbuild.cjs",
+    outfile: "dist/cli.cjs",
     format: "cjs",
     minifySyntax: true,
     minifyWhitespace: true,
     keepNames: false,
     external: ["@napi-rs/blake-hash"],
     plugins: [apart],
-    banner: { js: "#!/usr/bin/env node" },
+    // `import()` of a CommonJS file gives no names; `require` does.
+    supported: { "dynamic-import": false },
     // Code that is also run from its sources finds itself by import.meta.url.
     define: { ...common.define, "import.meta.url": "importMetaUrl" },
     inject: ["scripts/import-meta-url.js"],
@@ -63,6 +65,7 @@ await Promise.all([
     sourcemap: true,
   }),
 ]);
+copyFileSync(join(home, "scripts/launcher.cjs"), join(dist, "kbuild.cjs"));
 chmodSync(join(dist, "kbuild.cjs"), 0o755);
 
 rmSync(join(dist, "types"), { recursive: true, force: true });
@@ -77,4 +80,18 @@ const types = spawnSync(
 if (types.status !== 0) {
   console.error("the types of the API could not be written (see above)");
   process.exit(1);
+}
+
+// A build of almost nothing, whose process leaves behind what was compiled for it (see launcher.cjs).
+const scratch = mkdtempSync(join(tmpdir(), "kbuild-warm-"));
+try {
+  rmSync(join(dist, "cli.cache"), { force: true });
+  writeFileSync(join(scratch, "Dockerfile"), 'FROM scratch\nENV A=1\nWORKDIR /a\nCOPY Dockerfile .\nCMD ["/a"]\n');
+  const env = { ...process.env, KBUILD_ROOT: join(scratch, "store") };
+  const argv = [join(dist, "kbuild.cjs"), "--progress=plain", "-t", "warm", scratch];
+  // Twice: first everything is made, then everything is cached, which is the case that is to start fast.
+  spawnSync(process.execPath, argv, { env });
+  spawnSync(process.execPath, argv, { env: { ...env, KBUILD_WRITE_CODE_CACHE: "1" } });
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
 }

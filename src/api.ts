@@ -6,13 +6,10 @@
 import type { Writable } from "node:stream";
 import { startBuild } from "./executor/build.ts";
 import type { Build, BuildOptions } from "./executor/options.ts";
-import { writeArchiveStream } from "./oci/archive/write.ts";
-import { type HistoryEntry, imageHistory } from "./oci/images/history.ts";
-import { type InspectedImage, inspectImage } from "./oci/images/inspect.ts";
-import { type ListedImage, listImages } from "./oci/images/list.ts";
-import { type Removal, removeImage } from "./oci/images/remove.ts";
-import { planSave } from "./oci/images/save.ts";
-import { tagImage } from "./oci/images/tag.ts";
+import type { HistoryEntry } from "./oci/images/history.ts";
+import type { InspectedImage } from "./oci/images/inspect.ts";
+import type { ListedImage } from "./oci/images/list.ts";
+import type { Removal } from "./oci/images/remove.ts";
 import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
 
 export type { ErrorCode, Location } from "./errors.ts";
@@ -24,6 +21,8 @@ export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
 export type { ListedImage } from "./oci/images/list.ts";
 export type { Removal } from "./oci/images/remove.ts";
 export type { Descriptor, DiffId, Digest } from "./oci/types.ts";
+
+// What a build does not need is loaded when it is asked for: a cached build is over in less time than loading it takes.
 
 /** Which store a call works on. */
 export interface StoreOptions {
@@ -49,23 +48,27 @@ export function build(options: BuildOptions): Build {
 }
 
 /** The images of the store, newest first; none when there is no store. */
-export function listStoredImages(options: ListImagesOptions = {}): Promise<ListedImage[]> {
+export async function listStoredImages(options: ListImagesOptions = {}): Promise<ListedImage[]> {
+  const { listImages } = await import("./oci/images/list.ts");
   const { root, ...list } = options;
   return listImages(storeOf(root), list);
 }
 
 /** How an image came about, newest first. `name` is a name or an image ID, also abbreviated. */
 export async function historyOf(name: string, options: StoreOptions = {}): Promise<HistoryEntry[]> {
+  const { imageHistory } = await import("./oci/images/history.ts");
   return imageHistory(storeOf(options.root), name);
 }
 
 /** Everything about an image, in the shape of `docker image inspect`. */
 export async function inspect(name: string, options: StoreOptions = {}): Promise<InspectedImage> {
+  const { inspectImage } = await import("./oci/images/inspect.ts");
   return inspectImage(storeOf(options.root), name);
 }
 
 /** Gives an image a further name. */
 export async function tag(source: string, target: string, options: StoreOptions = {}): Promise<void> {
+  const { tagImage } = await import("./oci/images/tag.ts");
   await tagImage(storeOf(options.root), source, target);
 }
 
@@ -74,6 +77,7 @@ export async function remove(
   name: string,
   options: StoreOptions & { readonly force?: boolean | undefined } = {},
 ): Promise<Removal[]> {
+  const { removeImage } = await import("./oci/images/remove.ts");
   return removeImage(storeOf(options.root), name, { force: options.force === true });
 }
 
@@ -88,6 +92,10 @@ export interface PlannedSave {
  * the names is told here, before a byte is written.
  */
 export async function planArchiveOf(names: readonly string[], options: StoreOptions = {}): Promise<PlannedSave> {
+  const [{ planSave }, { writeArchiveStream }] = await Promise.all([
+    import("./oci/images/save.ts"),
+    import("./oci/archive/write.ts"),
+  ]);
   const members = planSave(storeOf(options.root), names);
   return {
     write: (output, { signal } = {}) => writeArchiveStream(members, output, signal === undefined ? {} : { signal }),

@@ -1,6 +1,7 @@
 import { KbuildError } from "../api.ts";
 
-const NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 };
+/** Of whatever interrupted the work: a script need not tell Ctrl-C from a runner that is stopped. */
+const EXIT_STATUS = 130;
 const HANDLED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
@@ -20,9 +21,9 @@ export class Interruption {
     return this.#controller.signal;
   }
 
-  /** What interrupted the work has; by the shell's convention 128 and the signal's number, so 130 for Ctrl-C. */
+  /** Absent while nothing has interrupted the work. */
   get exitStatus(): number | undefined {
-    return this.#by === undefined ? undefined : 128 + (NUMBERS[this.#by] ?? 0);
+    return this.#by === undefined ? undefined : EXIT_STATUS;
   }
 
   /** Takes the handlers away again. */

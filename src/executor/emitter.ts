@@ -1,4 +1,5 @@
 import type { Location } from "../errors.ts";
+import { milliseconds } from "./elapsed.ts";
 import type { BuildEvent, StepFinished, StepPlanned, StepProgress } from "./events.ts";
 import type { BuiltStep } from "./options.ts";
 
@@ -7,7 +8,7 @@ type Send = (event: BuildEvent) => void;
 /** Gives steps their numbers and sends their events. */
 export class Emitter {
   readonly #send: Send;
-  readonly #started = performance.now();
+  readonly #started = milliseconds();
   #steps = 0;
   readonly finished: BuiltStep[] = [];
   readonly warnings: { code: string; message: string }[] = [];
@@ -19,7 +20,7 @@ export class Emitter {
 
   /** Milliseconds since the build started. */
   now(): number {
-    return performance.now() - this.#started;
+    return milliseconds() - this.#started;
   }
 
   buildStarted(): void {

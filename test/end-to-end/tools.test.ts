@@ -79,11 +79,11 @@ Tools("the store itself is an OCI layout", async () => {
   if (!available("skopeo", has("skopeo"))) return;
   await kbuild.must(["-q", "-t", "tools:2", "--build-context", `busybox=oci-layout://${base}`, context]);
   const index = JSON.parse(fs.readFileSync(path.join(kbuild.root, "index.json"), "utf8")) as {
-    manifests: { annotations: Record<string, string> }[];
+    manifests: { annotations?: Record<string, string> }[];
   };
   const name = index.manifests
-    .flatMap((entry) => Object.values(entry.annotations))
-    .find((value) => /tools:2$/.test(value));
+    .map((entry) => entry.annotations?.["org.opencontainers.image.ref.name"])
+    .find((value) => value === "tools:2");
   assert.ok(name, JSON.stringify(index));
   await must("skopeo", ["inspect", `oci:${kbuild.root}:${name}`]);
 });

@@ -99,7 +99,7 @@ Transcript("inspect gives docker's JSON, and --format the usual fields", async (
 
 Transcript("the optimized Dockerfile has fewer entries, and what changes often comes last", async ({ kbuild }) => {
   await kbuild.must(["-t", "web-ping:v3", "-f", path.join(example, "Dockerfile.optimized"), example]);
-  const { stdout } = await kbuild.must(["history", "web-ping:v3"]);
+  const { stdout } = await kbuild.must(["history", "--no-trunc", "web-ping:v3"]);
   const lines = stdout.trimEnd().split("\n").slice(1);
   assert.is(lines.length, 4 + 3, stdout);
   assert.match(lines[0] ?? "", /COPY app\.js/);

@@ -4,6 +4,7 @@ import { identityOf, type Part } from "../../layers/identity.ts";
 import { Tree } from "../../layers/tree.ts";
 import { formatPlatform } from "../../oci/platform.ts";
 import { KEY_VERSION, type KeyParts, type StepRecord } from "../cache.ts";
+import { milliseconds } from "../elapsed.ts";
 import type { StepReporter } from "../emitter.ts";
 import { type LayerSources, makeLayer, stack } from "../make-layer.ts";
 import { explainMiss } from "../miss.ts";
@@ -51,7 +52,7 @@ export async function runLayerStep(
     const hit = lookUp(tools, state, step, early);
     if (hit !== undefined) return finishCached(tools, state, step, early, hit, reporter);
   }
-  const begun = performance.now();
+  const begun = milliseconds();
   const base = step.isIndependent ? new Tree([]) : await tools.pool.tree(state.snapshot);
   const draft = new Draft(base);
   const sources = await step.write(draft);
@@ -70,7 +71,7 @@ export async function runLayerStep(
     created,
     layer: made.layer,
     content: made.snapshot.content,
-    duration: performance.now() - begun,
+    duration: milliseconds() - begun,
   });
   tools.cache.putLastParts(step.place, { ...partsOf(state, step, files), diffId: made.layer.diffId });
   reporter.finish({
