@@ -162,7 +162,8 @@ async function loadDockerfile(
 async function loadIgnore(dockerfile: FoundDockerfile, context: BuildContext, emitter: Emitter): Promise<FoundIgnore> {
   return emitter.run({ name: "[internal] load .dockerignore", kind: "internal" }, async (reporter) => {
     const found = await findIgnore(dockerfile, context);
-    reporter.progress({ part: "reading rules", done: found.lines.length, unit: "files", finished: true });
+    const count = found.lines.length;
+    reporter.progress({ part: `${count} ${count === 1 ? "rule" : "rules"}`, done: 0, unit: "none", finished: true });
     return found;
   });
 }

@@ -147,18 +147,29 @@ export class EntryTable {
     };
   }
 
-  /** The number of the entry with this path, or -1. */
+  /** The number of the entry with this path, or -1; of several the first. */
   find(path: string): number {
+    const first = this.first(path);
+    return first?.isOwn === true ? first.index : -1;
+  }
+
+  /** The first entry at a path or below it, and whether it is the path's own. */
+  first(path: string): { readonly index: number; readonly isOwn: boolean } | undefined {
     const wanted = encodePath(path);
-    const index = this.#lowerBound(wanted, 0);
-    return index < this.length && this.pathBytes(index).equals(wanted) ? index : -1;
+    const index = this.#lowerBound(wanted);
+    if (index >= this.length) return undefined;
+    const there = this.pathBytes(index);
+    const { length } = wanted;
+    if (there.length < length || !there.subarray(0, length).equals(wanted)) return undefined;
+    if (there.length === length) return { index, isOwn: true };
+    return length === 0 || there[length] === SLASH ? { index, isOwn: false } : undefined;
   }
 
   /** The half-open range of entries below `path`, itself excluded; of the whole table without the root for "". */
   below(path: string): readonly [number, number] {
     const prefix = path === "" ? Buffer.alloc(0) : encodePath(`${path}/`);
     if (prefix.length === 0) return [this.length > 0 && this.pathBytes(0).length === 0 ? 1 : 0, this.length];
-    const start = this.#lowerBound(prefix, 0);
+    const start = this.#lowerBound(prefix);
     let low = start;
     let high = this.length;
     while (low < high) {
@@ -175,8 +186,8 @@ export class EntryTable {
     for (let index = 0; index < this.length; index++) yield this.entry(index);
   }
 
-  #lowerBound(wanted: Buffer, from: number): number {
-    let low = from;
+  #lowerBound(wanted: Buffer): number {
+    let low = 0;
     let high = this.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -194,17 +205,24 @@ export class EntryTable {
   #slice(index: number, field: number): Buffer {
     const at = this.#record(index) + field;
     const start = this.#heap + this.#bytes.readUInt32LE(at);
-    return this.#bytes.subarray(start, start + this.#bytes.readUInt32LE(at + 4));
+    return this.#range(start, start + this.#bytes.readUInt32LE(at + 4));
   }
 
-  #xattrs(index: number): Xattr[] {
+  /** @throws KbuildError `internal.entryTable` when it reaches past the end: a file in the store can be damaged */
+  #range(start: number, end: number): Buffer {
+    if (end <= this.#bytes.length) return this.#bytes.subarray(start, end);
+    throw new KbuildError("internal.entryTable", "an entry table points past its end");
+  }
+
+  #xattrs(index: number): readonly Xattr[] {
     const bytes = this.#slice(index, 16);
+    if (bytes.length === 0) return NO_XATTRS;
     const list: Xattr[] = [];
     for (let at = 0; at < bytes.length; ) {
-      const nameEnd = at + 4 + bytes.readUInt32LE(at);
-      const valueEnd = nameEnd + 4 + bytes.readUInt32LE(nameEnd);
-      list.push({ name: decodePath(bytes.subarray(at + 4, nameEnd)), value: bytes.subarray(nameEnd + 4, valueEnd) });
-      at = valueEnd;
+      const name = framed(bytes, at);
+      const value = framed(bytes, at + 4 + name.length);
+      list.push({ name: decodePath(name), value });
+      at += 8 + name.length + value.length;
     }
     return list;
   }
@@ -221,12 +239,24 @@ export class EntryTable {
       case 3: {
         const start = this.#heap + offset;
         const size = Number(this.#bytes.readBigUInt64LE(at + 56));
-        return { kind: "inline", bytes: this.#bytes.subarray(start, start + size) };
+        return { kind: "inline", bytes: this.#range(start, start + size) };
       }
       default:
         return { kind: "none" };
     }
   }
+}
+
+const SLASH = 0x2f;
+/** Most entries have none; one list for all of them spares memory. */
+const NO_XATTRS: readonly Xattr[] = [];
+
+/** The bytes at an offset whose length stands before them. */
+function framed(bytes: Buffer, at: number): Buffer {
+  const start = at + 4;
+  const end = start <= bytes.length ? start + bytes.readUInt32LE(at) : start;
+  if (end <= bytes.length) return bytes.subarray(start, end);
+  throw new KbuildError("internal.entryTable", "an entry table's extended attributes are cut short");
 }
 
 /** The bytes of a table with these entries, which must be in tree order. */
@@ -242,7 +272,7 @@ export function compareTreeOrder(left: Uint8Array, right: Uint8Array): number {
   for (let at = 0; at < length; at++) {
     const a = left[at] ?? 0;
     const b = right[at] ?? 0;
-    if (a !== b) return (a === 0x2f ? 0 : a) - (b === 0x2f ? 0 : b);
+    if (a !== b) return (a === SLASH ? 0 : a) - (b === SLASH ? 0 : b);
   }
   return left.length - right.length;
 }

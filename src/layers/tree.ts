@@ -51,18 +51,17 @@ export class Tree {
 
   /** The entry at exactly this path, no link followed. The root is always there. */
   lookup(path: string): Located | undefined {
-    const prefixes = prefixesOf(path);
     let impliedBy = path === "" ? 0 : -1;
     for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
       const view = this.#layers[layer];
       if (view === undefined) continue;
-      const entry = view.entry(path);
-      if (entry !== undefined) {
-        const isImplied = impliedBy >= 0 && entry.type !== EntryType.directory;
-        return isImplied ? { entry: impliedDirectory(path), layer: impliedBy } : { entry, layer };
+      const found = view.find(path);
+      if (typeof found === "object") {
+        const isImplied = impliedBy >= 0 && found.type !== EntryType.directory;
+        return isImplied ? { entry: impliedDirectory(path), layer: impliedBy } : { entry: found, layer };
       }
-      if (impliedBy < 0 && view.hasBelow(path)) impliedBy = layer;
-      if (view.hides(path, prefixes)) break;
+      if (impliedBy < 0 && found === "below") impliedBy = layer;
+      if (view.hides(path)) break;
     }
     return impliedBy >= 0 ? { entry: impliedDirectory(path), layer: impliedBy } : undefined;
   }
@@ -73,6 +72,7 @@ export class Tree {
    */
   below(path: string): Located[] {
     const found = new Map<string, Located>();
+    /** What whiteouts and opaque marks of higher layers hide; a trailing slash means what is below. */
     const blocked = new Set<string>();
     for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
       const view = this.#layers[layer];
@@ -83,20 +83,17 @@ export class Tree {
           blockedHere.push(joinPath(parentOf(entry.path), nameOf(entry.path).slice(WHITEOUT_PREFIX.length)));
         } else if (entry.type === EntryType.opaque) {
           blockedHere.push(`${parentOf(entry.path)}/`);
-        } else if (!found.has(entry.path) && !isBlocked(entry.path, path, blocked)) {
+        } else if (!found.has(entry.path) && !isBlocked(entry.path, path, blocked, found)) {
           found.set(entry.path, { entry, layer });
-          if (entry.type !== EntryType.directory) blockedHere.push(entry.path);
         }
       }
       for (const name of blockedHere) blocked.add(name);
       if (view.hidesBelow(path)) break;
     }
     for (const name of [...found.keys()]) {
-      for (
-        let parent = parentOf(name);
-        parent !== path && parent !== "" && !found.has(parent);
-        parent = parentOf(parent)
-      ) {
+      for (let parent = parentOf(name); parent !== path && parent !== ""; parent = parentOf(parent)) {
+        // Something else than a folder is of a layer further down, which a folder that only is implied hides.
+        if (found.get(parent)?.entry.type === EntryType.directory) break;
         found.set(parent, this.lookup(parent) ?? { entry: impliedDirectory(parent), layer: 0 });
       }
     }
@@ -125,8 +122,8 @@ export class Tree {
   content(located: Located): Located {
     let current = located;
     for (let hop = 0; hop < LINK_LIMIT && current.entry.type === EntryType.hardlink; hop++) {
-      const entry = this.#layers[current.layer]?.entry(current.entry.link);
-      const target = entry === undefined ? this.lookup(current.entry.link) : { entry, layer: current.layer };
+      const entry = this.#layers[current.layer]?.find(current.entry.link);
+      const target = typeof entry === "object" ? { entry, layer: current.layer } : this.lookup(current.entry.link);
       if (target === undefined) return current;
       current = target;
     }
@@ -137,29 +134,57 @@ export class Tree {
 const WHITEOUT_PREFIX = ".wh.";
 const OPAQUE_NAME = ".wh..wh..opq";
 
+/** Folders whose {@link Reach} a layer remembers. */
+const REACHES_KEPT = 10_000;
+
+/** What a layer does to what is below a folder. */
+interface Reach {
+  /** The folder, or one that it is in, is something else in this layer: what it has below is out of reach. */
+  readonly isCovered: boolean;
+  /** Nothing of lower layers can be seen below the folder. */
+  readonly hides: boolean;
+}
+
 /** One layer's table with the meaning of its marks. */
 class LayerView {
   readonly #table: EntryTable;
   readonly #hasMarks: boolean;
+  /** Look-ups come folder by folder, and every one asks for all the folders above it. */
+  readonly #reaches = new Map<string, Reach>();
 
   constructor(table: EntryTable) {
     this.#table = table;
     let hasMarks = false;
-    for (let index = 0; index < table.length && !hasMarks; index++) {
-      const type = table.type(index);
-      hasMarks = type === EntryType.whiteout || type === EntryType.opaque;
-    }
+    for (let index = 0; index < table.length && !hasMarks; index++) hasMarks = isMark(table.type(index));
     this.#hasMarks = hasMarks;
   }
 
-  entry(path: string): Entry | undefined {
-    const index = this.#table.find(path);
-    return index < 0 ? undefined : this.#table.entry(index);
+  /** The entry at a path that is no mark, or `below` when the layer has none but entries below it. */
+  find(path: string): Entry | "below" | undefined {
+    const first = this.#table.first(path);
+    if (first === undefined || (path !== "" && this.#reach(parentOf(path)).isCovered)) return undefined;
+    if (first.isOwn && !isMark(this.#table.type(first.index))) return this.#table.entry(first.index);
+    if (!this.#hasMarks) return "below";
+    const [start, end] = this.#table.below(path);
+    for (let index = start; index < end; index++) {
+      if (!isMark(this.#table.type(index))) return "below";
+    }
+    return undefined;
   }
 
+  /** The entries below a path, marks included; hostile layers have entries below files, and these are left out. */
   *below(path: string): IterableIterator<Entry> {
+    if (this.#reach(path).isCovered) return;
     const [start, end] = this.#table.below(path);
-    for (let index = start; index < end; index++) yield this.#table.entry(index);
+    let last: Entry | undefined;
+    for (let index = start; index < end; index++) {
+      const entry = this.#table.entry(index);
+      const isRepeated = entry.path === last?.path;
+      const isCovered = last !== undefined && last.type !== EntryType.directory && isBelow(entry.path, last.path);
+      if (isRepeated || isCovered) continue;
+      last = entry;
+      yield entry;
+    }
   }
 
   /** Names directly below a folder in this layer, marks left out; subtrees are skipped over, not walked. */
@@ -176,31 +201,27 @@ class LayerView {
     }
   }
 
-  /** Whether an entry that is no mark stands below the path. */
-  hasBelow(path: string): boolean {
-    const [start, end] = this.#table.below(path);
-    for (let index = start; index < end; index++) {
-      const type = this.#table.type(index);
-      if (type !== EntryType.whiteout && type !== EntryType.opaque) return true;
-    }
-    return false;
-  }
-
   /** Whether lower layers' entry at `path` cannot be seen through this layer. */
-  hides(path: string, prefixes: readonly string[]): boolean {
-    if (this.#isWhitedOut(path)) return true;
-    return prefixes.some((prefix) => {
-      const index = this.#table.find(prefix);
-      if (index >= 0 && this.#table.type(index) !== EntryType.directory) return true;
-      return this.#isWhitedOut(prefix) || this.#isOpaque(prefix);
-    });
+  hides(path: string): boolean {
+    return path !== "" && (this.#isWhitedOut(path) || this.#reach(parentOf(path)).hides);
   }
 
   /** Whether nothing of lower layers can be seen below `path`. */
   hidesBelow(path: string): boolean {
-    const index = this.#table.find(path);
-    if (index >= 0 && this.#table.type(index) !== EntryType.directory) return true;
-    return this.#isOpaque(path) || this.hides(path, prefixesOf(path));
+    return this.#reach(path).hides;
+  }
+
+  #reach(folder: string): Reach {
+    const known = this.#reaches.get(folder);
+    if (known !== undefined) return known;
+    const above = folder === "" ? { isCovered: false, hides: false } : this.#reach(parentOf(folder));
+    const index = folder === "" ? -1 : this.#table.find(folder);
+    const isCovered = above.isCovered || (index >= 0 && this.#table.type(index) !== EntryType.directory);
+    const hides = above.hides || isCovered || this.#isWhitedOut(folder) || this.#isOpaque(folder);
+    const reach = { isCovered, hides };
+    if (this.#reaches.size >= REACHES_KEPT) this.#reaches.clear();
+    this.#reaches.set(folder, reach);
+    return reach;
   }
 
   #isWhitedOut(path: string): boolean {
@@ -213,48 +234,61 @@ class LayerView {
   }
 }
 
-/** Whether a path or a folder that it is in (up to `top`) is in the set; a trailing slash there means "what is below". */
-function isBlocked(path: string, top: string, blocked: ReadonlySet<string>): boolean {
-  if (blocked.size === 0) return false;
+function isMark(type: EntryType): boolean {
+  return type === EntryType.whiteout || type === EntryType.opaque;
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder) && path.charCodeAt(folder.length) === 0x2f;
+}
+
+/**
+ * Whether what higher layers have keeps an entry of a lower one out of sight: a mark for its path or for a folder that
+ * it is in (up to `top`), or something else in such a folder's place.
+ */
+function isBlocked(
+  path: string,
+  top: string,
+  blocked: ReadonlySet<string>,
+  found: ReadonlyMap<string, Located>,
+): boolean {
   if (blocked.has(path)) return true;
   for (let parent = parentOf(path); ; parent = parentOf(parent)) {
     if (blocked.has(`${parent}/`)) return true;
     if (parent === top || parent === "") return false;
-    if (blocked.has(parent)) return true;
+    const there = found.get(parent);
+    if (blocked.has(parent) || (there !== undefined && there.entry.type !== EntryType.directory)) return true;
   }
 }
 
 /** Follows links in a tree of which only the look-up of a path is known. */
 export function resolveIn(lookup: (path: string) => Located | undefined, path: string, last: boolean): Resolution {
-  let pending = path.split("/").filter((name) => name !== "" && name !== ".");
+  /** Names that are still to be walked, the next one last. */
+  const pending = namesOf(path).reverse();
   let current = "";
   let links = 0;
   let located = lookup("");
-  while (pending.length > 0) {
-    const [name = "", ...rest] = pending;
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (name === "..") {
       current = parentOf(current);
       located = lookup(current);
-      pending = rest;
       continue;
     }
     if (located !== undefined && located.entry.type !== EntryType.directory) {
       return { kind: "notDirectory", path: current };
     }
-    const next = current === "" ? name : `${current}/${name}`;
+    const next = joinPath(current, name);
     const found = located === undefined ? undefined : lookup(next);
-    const isLink = found?.entry.type === EntryType.symlink;
-    if (found !== undefined && isLink && (rest.length > 0 || last)) {
+    if (found?.entry.type === EntryType.symlink && (pending.length > 0 || last)) {
       links += 1;
       if (links > LINK_LIMIT) return { kind: "loop", path: next };
       if (found.entry.link.startsWith("/")) current = "";
       located = lookup(current);
-      pending = [...found.entry.link.split("/").filter((part) => part !== "" && part !== "."), ...rest];
+      for (const part of namesOf(found.entry.link).reverse()) pending.push(part);
       continue;
     }
     current = next;
     located = found;
-    pending = rest;
   }
   return located === undefined ? { kind: "missing", path: current } : { kind: "found", path: current, located };
 }
@@ -272,11 +306,7 @@ export function joinPath(folder: string, name: string): string {
   return folder === "" ? name : name === "" ? folder : `${folder}/${name}`;
 }
 
-/** `a`, `a/b` for `a/b/c`: the folders that it is in, the root left out. */
-function prefixesOf(path: string): string[] {
-  const prefixes: string[] = [];
-  for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
-    prefixes.push(path.slice(0, slash));
-  }
-  return prefixes;
+/** The names of a path, those left out that lead nowhere. */
+function namesOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
 }

@@ -11,7 +11,7 @@ import { decodePath, encodePath } from "../../src/layers/path-bytes.ts";
 import { NativeClient } from "../../src/native/client.ts";
 import type { Compression, CompressionKind, PackRequest } from "../../src/native/protocol.ts";
 import { available, has, must } from "../support/command.ts";
-import { workspace } from "../support/workspace.ts";
+import { HOME, workspace } from "../support/workspace.ts";
 
 const Pack = suite("pack, ingest, extract, recompress");
 const folder = workspace("kbuild-pack");
@@ -352,7 +352,7 @@ Pack("a file of 9 GiB has its size in a pax record", async () => {
     encodeEntries([entry("big", { size, source })]),
     { signal: controller.signal, progress: () => controller.abort() },
   );
-  let start = Buffer.alloc(0);
+  let start: Buffer = Buffer.alloc(0);
   for (let attempt = 0; attempt < 1000 && start.length < 1536; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     if (fs.existsSync(output)) start = readStart(output, 1536);
@@ -373,6 +373,34 @@ function readStart(file: string, length: number): Buffer {
     fs.closeSync(descriptor);
   }
 }
+
+Pack("an archive goes to standard output, whether it is a pipe or a file that has bytes already", async () => {
+  const root = fresh();
+  fs.mkdirSync(root);
+  fs.writeFileSync(path.join(root, "blob"), Buffer.alloc(3_000_000, "blob"));
+  const table = fresh();
+  const source = { kind: "file", root: 0, path: "blob" } as const;
+  fs.writeFileSync(table, encodeEntries([entry("blob", { size: 3_000_000, source }), inline("index.json", "{}")]));
+  const work = { compression: PLAIN, roots: [root], blobs: [], purpose: "archive", temporary: folder } as const;
+  const output = fresh();
+  await native.pack({ ...work, output: { path: output } }, fs.readFileSync(table));
+  const archive = fs.readFileSync(output);
+  const script = `
+    import { readFileSync } from "node:fs";
+    import { NativeClient } from ${JSON.stringify(path.join(HOME, "src/native/client.ts"))};
+    const native = new NativeClient();
+    await native.pack({ ...${JSON.stringify(work)}, output: { descriptor: 3 } }, readFileSync(${JSON.stringify(table)}));
+    await native.close();
+  `;
+  const argv = ["--import", "tsx", "--input-type=module", "-e", script];
+  const env = { KBUILD_NATIVE_PATH: process.env.KBUILD_NATIVE_PATH };
+  assert.equal((await must(process.execPath, argv, { env })).bytes, archive);
+  const file = fresh();
+  fs.writeFileSync(file, "before");
+  const shell = ["-c", 'exec "$0" "$@" >>"$FILE"', process.execPath, ...argv];
+  await must("sh", shell, { env: { ...env, FILE: file } });
+  assert.equal(fs.readFileSync(file), Buffer.concat([Buffer.from("before"), archive]));
+});
 
 Pack("blobs are copied between all compressions", async () => {
   const text = Buffer.from("a line of text\n".repeat(100_000));

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { type CommandOptions, has, must, type Outcome, run } from "./command.ts";
@@ -97,6 +97,7 @@ async function start(folder: string, driver: string): Promise<Dockerd | string> 
       },
       async stop() {
         await stop();
+        unmountBelow(folder);
         remove(folder);
       },
     };
@@ -108,6 +109,13 @@ async function start(folder: string, driver: string): Promise<Dockerd | string> 
     await ended;
     clearTimeout(hard);
   }
+}
+
+/** Network namespaces of containers stay mounted after the daemon's end. */
+function unmountBelow(folder: string): void {
+  const mounts = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const below = mounts.map((line) => line.split(" ")[4] ?? "").filter((point) => point.startsWith(`${folder}/`));
+  for (const point of below.reverse()) spawnSync("umount", ["-l", point]);
 }
 
 function isRunning(child: ChildProcess): boolean {
