@@ -7,8 +7,8 @@ use crate::session::{Job, Outcome};
 use crate::source::{check_digest, origin, Sources};
 use crate::table::{Entry, Kind, Table};
 use rustix::fs::{
-    chmodat, chownat, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat, AtFlags,
-    FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, CWD,
+    chmodat, chownat, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, CWD,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -88,7 +88,12 @@ impl Writer<'_> {
         }
         make_room(at, name)?;
         match entry.kind {
-            Kind::File => return write_file(at, name, entry, sources, is_root, job),
+            Kind::File => {
+                return write_file(at, name, entry, sources, is_root, job).inspect_err(|_| {
+                    // The failure is told already; half a file is not to be taken for a whole one.
+                    let _ = unlinkat(at, name, AtFlags::empty());
+                });
+            }
             Kind::Symlink => symlinkat(entry.link, at, name)?,
             Kind::Hardlink => {
                 if let Some((target, target_name)) = link {
@@ -102,9 +107,7 @@ impl Writer<'_> {
                 let kind =
                     if entry.kind == Kind::BlockDevice { FileType::BlockDevice } else { FileType::CharacterDevice };
                 mknodat(at, name, kind, mode, makedev(entry.major, entry.minor)).map_err(|error| match error {
-                    Errno::PERM | Errno::ACCESS => {
-                        Failure::new(Code::Denied, "making a device takes root's rights")
-                    }
+                    Errno::PERM | Errno::ACCESS => Failure::new(Code::Denied, "making a device takes root's rights"),
                     _ => error.into(),
                 })?;
             }
@@ -195,7 +198,9 @@ fn make_room(at: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
     match unlinkat(at, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => unlinkat(at, name, AtFlags::REMOVEDIR).map_err(|error| match error {
-            Errno::NOTEMPTY | Errno::EXIST => Failure::new(Code::Denied, "a folder with files is where a file should be"),
+            Errno::NOTEMPTY | Errno::EXIST => {
+                Failure::new(Code::Denied, "a folder with files is where a file should be")
+            }
             _ => error.into(),
         }),
         Err(error) => Err(error.into()),
@@ -284,3 +289,6 @@ fn check_path(path: &[u8]) -> Result<()> {
     }
     Err(Failure::new(Code::Protocol, "a path is not clean"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,8 @@ impl Output {
             match copied {
                 // Each call has its own list of what it cannot do; none has moved a byte when it fails. Some file
                 // systems also answer 0 when they mean that.
-                Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF | Errno::PERM) => {
+                Ok(0)
+                | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF | Errno::PERM) => {
                     self.way = next;
                 }
                 other => return other.map(|count| count as u64),

@@ -135,8 +135,7 @@ struct Pipeline<'a> {
 fn layer(request: &Pack, table: &Table, sources: &Sources, output: &mut Output, job: &Job) -> Result<Packed> {
     let pool = Pool::default();
     let cache = request.stat_cache.as_deref().map(StatCache::load);
-    let pipeline =
-        Pipeline { table, sources, cache: cache.as_ref(), epoch: request.epoch, pool: &pool, job };
+    let pipeline = Pipeline { table, sources, cache: cache.as_ref(), epoch: request.epoch, pool: &pool, job };
     let mut compressor = Compressor::new(request.compression)?;
     let is_plain = request.compression.kind == CompressionKind::None;
     let mut blob_hash = Sha256::new();
@@ -200,8 +199,7 @@ fn layer(request: &Pack, table: &Table, sources: &Sources, output: &mut Output, 
         Err(first_cause(failures).unwrap_or_else(Failure::cancelled))
     })?;
 
-    let index =
-        request.index.as_deref().map(|path| write_index(path, table, &written, request.epoch)).transpose()?;
+    let index = request.index.as_deref().map(|path| write_index(path, table, &written, request.epoch)).transpose()?;
     if let Some(cache) = cache {
         cache.save()?;
     }
@@ -348,3 +346,6 @@ fn write_index(path: &str, table: &Table, written: &[Written], epoch: Option<i64
     })?;
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests;

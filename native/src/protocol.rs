@@ -37,7 +37,7 @@ impl Request {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scan {
     pub id: u64,
     pub root: String,
@@ -48,14 +48,14 @@ pub struct Scan {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
     pub segments: Vec<Segment>,
     pub follow_last: bool,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 pub enum Segment {
     Name { text: String },
     Pattern { text: String },
@@ -63,13 +63,14 @@ pub enum Segment {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IgnoreRule {
     pub pattern: String,
     pub negated: bool,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pack {
     pub id: u64,
     pub output: Output,
@@ -91,6 +92,7 @@ pub enum Purpose {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BlobSource {
     pub path: String,
     pub compression: CompressionKind,
@@ -112,13 +114,14 @@ pub enum CompressionKind {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Compression {
     pub kind: CompressionKind,
     pub level: i32,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ingest {
     pub id: u64,
     pub input: Option<String>,
@@ -142,6 +145,7 @@ pub enum IngestCompression {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Extract {
     pub id: u64,
     pub output: String,
@@ -151,6 +155,7 @@ pub struct Extract {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recompress {
     pub id: u64,
     pub input: BlobSource,

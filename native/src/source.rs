@@ -39,7 +39,8 @@ struct Range {
     at: u64,
 }
 
-struct Stream {
+/// A decompressed blob that is read from its start to its end.
+pub struct Stream {
     reader: Box<dyn Read + Send>,
     position: u64,
 }
@@ -48,13 +49,7 @@ impl Sources {
     /// Opens everything that the table needs. Compressed blobs whose contents are not needed in their order are
     /// decompressed into an unnamed file in `temporary` first.
     /// Fails with `protocol` when a number in the table leads nowhere or an entry that is no file has a content.
-    pub fn open(
-        roots: &[String],
-        blobs: &[BlobSource],
-        table: &Table,
-        temporary: &str,
-        job: &Job,
-    ) -> Result<Sources> {
+    pub fn open(roots: &[String], blobs: &[BlobSource], table: &Table, temporary: &str, job: &Job) -> Result<Sources> {
         let needs = needs(roots.len(), blobs.len(), table)?;
         let roots = roots.iter().map(|root| Root::open(root)).collect::<Result<_>>()?;
         let mut streams = 0;

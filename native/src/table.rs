@@ -334,8 +334,11 @@ fn header(count: usize, heap: u64) -> [u8; HEADER] {
     header
 }
 
-/// The record of an entry; `put` puts bytes into the heap and tells their offset and length.
-fn encode(entry: &Entry<'_>, put: &mut dyn FnMut(&[u8]) -> Result<(u32, u32)>) -> Result<[u8; RECORD]> {
+/// Offset and length of bytes in the heap.
+type Place = (u32, u32);
+
+/// The record of an entry; `put` puts bytes into the heap.
+fn encode(entry: &Entry<'_>, put: &mut dyn FnMut(&[u8]) -> Result<Place>) -> Result<[u8; RECORD]> {
     let mut record = [0u8; RECORD];
     let path = put(entry.path)?;
     let link = put(entry.link)?;
@@ -374,7 +377,7 @@ fn encode(entry: &Entry<'_>, put: &mut dyn FnMut(&[u8]) -> Result<(u32, u32)>) -
     Ok(record)
 }
 
-fn place_of(heap: u64, bytes: &[u8]) -> Result<(u32, u32)> {
+fn place_of(heap: u64, bytes: &[u8]) -> Result<Place> {
     if bytes.is_empty() {
         return Ok((0, 0));
     }

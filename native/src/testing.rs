@@ -1,5 +1,7 @@
 //! What tests have in common.
-use crate::protocol::{BlobSource, Compression, CompressionKind, Extract, Ingest, IngestCompression, Output, Pack, Purpose};
+use crate::protocol::{
+    BlobSource, Compression, CompressionKind, Extract, Ingest, IngestCompression, Output, Pack, Purpose,
+};
 use crate::table::{Entry, Table, TableBuilder};
 use std::path::{Path, PathBuf};
 

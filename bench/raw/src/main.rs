@@ -10,13 +10,16 @@
 //! - `layer OUT FOLDER`             W2.cold, W3.cold: walk, stat, read every file; BLAKE3 of each file, a tar of all with
 //!   its SHA-256, written to a file.
 //! - `layer-archive OUT FOLDER`     W2.tar, W3.tar: the same, then that tar into an archive.
+//! - `layer-each OUT FOLDER`        W8a.cold: each file of the folder becomes a layer of its own, as `layer` makes one.
 //! - `layer-known OUT FOLDER`       W2.edit: as `layer` without BLAKE3, since the files' digests are known from before.
 //! - `layer-kept OUT FOLDER`        W8b.cold: as `layer`, but `node_modules` at the top is not walked into, and names that
 //!   end in `.log` are left out without a stat.
-//! - `walk FOLDER`                  W8b.noop: that walk and a stat of each file that is kept, nothing read.
+//! - `walk FOLDER`                  W1.noop, W8a.noop, W8b.noop: that walk and a stat of each file that is kept, nothing
+//!   read.
 //!
 //! Writes are not flushed to the disk, as those of the builders are not all either. OUT is a folder that exists.
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -37,6 +40,7 @@ fn main() -> Result<()> {
         "pull" => pull(&path(1)?, word(2)?, word(3)?, &words[4..]),
         "archive" => archive(&path(1)?, &words[2..].iter().map(PathBuf::from).collect::<Vec<_>>()),
         "layer" => layer(&path(1)?, &path(2)?, true, false).map(drop),
+        "layer-each" => layer_each(&path(1)?, &path(2)?),
         "layer-known" => layer(&path(1)?, &path(2)?, false, false).map(drop),
         "layer-kept" => layer(&path(1)?, &path(2)?, true, true).map(drop),
         "layer-archive" => {
@@ -262,6 +266,25 @@ fn layer(out: &Path, root: &Path, digest: bool, ignore: bool) -> Result<PathBuf>
         Ok(())
     })?;
     Ok(file)
+}
+
+/// One layer for each file. They are so small that dividing the work among cores would cost more than it.
+fn layer_each(out: &Path, root: &Path) -> Result<()> {
+    let mut found = Vec::new();
+    walk(root, &mut PathBuf::new(), false, &mut |path, meta| {
+        found.push(Found { path: path.to_owned(), size: meta.len(), mode: meta.mode(), folder: meta.is_dir() });
+    })?;
+    for (number, one) in found.chunks(1).enumerate() {
+        let output = RefCell::new(File::create(out.join(format!("layer-{number}.tar")))?);
+        let hash = RefCell::new(Sha256::new());
+        read_batch(root, one, true, &|piece| {
+            hash.borrow_mut().update(piece.as_slice());
+            Ok(output.borrow_mut().write_all(&piece)?)
+        })?;
+        output.borrow_mut().write_all(&[0; 1024])?;
+        std::hint::black_box(hash.into_inner().finalize());
+    }
+    Ok(())
 }
 
 fn read_batch(root: &Path, batch: &[Found], digest: bool, give: &dyn Fn(Piece) -> Result<()>) -> Result<()> {

@@ -14,36 +14,29 @@ pub const LAST_BLOCK: [u8; 2] = [3, 0];
 const GZIP_WINDOW_BITS: u8 = 15 + 16;
 const RAW_WINDOW_BITS: u8 = 15;
 
-/// Compresses blocks that can be put together to one member.
-pub struct BlockDeflate {
-    deflate: Deflate,
-}
-
-impl BlockDeflate {
-    pub fn new(level: i32) -> Self {
-        BlockDeflate { deflate: Deflate::new(level, false, RAW_WINDOW_BITS) }
+/// Appends a compressed block that can be put together with others to one member: it ends at a byte's border. Gives its
+/// CRC. `dictionary` is what precedes it.
+///
+/// Each block has a compressor of its own: one that is reset remembers enough of its earlier blocks to give other bytes,
+/// and then the result would depend on which thread had which block.
+pub fn deflate_block(level: i32, dictionary: &[u8], block: &[u8], out: &mut Vec<u8>) -> Result<u32> {
+    let failed = |_| Failure::new(Code::Io, "deflate failed");
+    let mut deflate = Deflate::new(level, false, RAW_WINDOW_BITS);
+    if !dictionary.is_empty() {
+        deflate.set_dictionary(dictionary).map_err(failed)?;
     }
-
-    /// Appends the compressed block, which ends at a byte's border; gives its CRC. `dictionary` is what precedes it.
-    pub fn compress(&mut self, dictionary: &[u8], block: &[u8], out: &mut Vec<u8>) -> Result<u32> {
-        let failed = |_| Failure::new(Code::Io, "deflate failed");
-        self.deflate.reset();
-        if !dictionary.is_empty() {
-            self.deflate.set_dictionary(dictionary).map_err(failed)?;
-        }
-        let mut filled = out.len();
-        let mut taken = 0;
-        loop {
-            out.resize(filled + block.len() / 2 + 4096, 0);
-            let (before_in, before_out) = (self.deflate.total_in(), self.deflate.total_out());
-            self.deflate.compress(&block[taken..], &mut out[filled..], DeflateFlush::SyncFlush).map_err(failed)?;
-            taken += (self.deflate.total_in() - before_in) as usize;
-            filled += (self.deflate.total_out() - before_out) as usize;
-            // Room that is left tells that nothing waits any more.
-            if taken == block.len() && filled < out.len() {
-                out.truncate(filled);
-                return Ok(crc32(0, block));
-            }
+    let mut filled = out.len();
+    let mut taken = 0;
+    loop {
+        out.resize(filled + block.len() / 2 + 4096, 0);
+        let (before_in, before_out) = (deflate.total_in(), deflate.total_out());
+        deflate.compress(&block[taken..], &mut out[filled..], DeflateFlush::SyncFlush).map_err(failed)?;
+        taken += (deflate.total_in() - before_in) as usize;
+        filled += (deflate.total_out() - before_out) as usize;
+        // Room that is left tells that nothing waits any more.
+        if taken == block.len() && filled < out.len() {
+            out.truncate(filled);
+            return Ok(crc32(0, block));
         }
     }
 }
