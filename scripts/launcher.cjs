@@ -3,6 +3,7 @@
 // first line of kbuild runs; a cache of another version of Node.js is not taken, and all goes on without.
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
+const { setFlagsFromString } = require("node:v8");
 const { Script } = require("node:vm");
 
 const file = join(__dirname, "cli.cjs");
@@ -21,4 +22,8 @@ function cached() {
 const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, "latin1")}\n})`;
 const script = new Script(source, { filename: file, cachedData: cached() });
 if (wantsCache) process.once("exit", () => writeFileSync(cache, script.createCachedData()));
+// A context of many files makes many small objects that live for short. Left alone, V8 lets the space for new ones grow
+// to some 50 MB before it looks; kept small, a COPY of 30,000 files takes a third less memory and no more time. Only now,
+// because the flags in force are part of what a code cache is valid for.
+else setFlagsFromString("--semi-space-growth-factor=1");
 script.runInThisContext()(exports, require, module, file, __dirname);
