@@ -37,7 +37,7 @@ export function givenArguments(
 ): Map<string, string> {
   const given = new Map<string, string>();
   for (const [name, value] of Object.entries(options ?? {})) {
-    const actual = value ?? env[name];
+    const actual = value ?? (Object.hasOwn(env, name) ? env[name] : undefined);
     if (actual !== undefined) given.set(name, actual);
   }
   return given;

@@ -23,14 +23,49 @@ export function goDuration(nanoseconds: number): string {
   for (const [limit, unit] of units) {
     if (nanoseconds < limit) return `${nanoseconds / (limit / 1e3)}${unit}`;
   }
-  const seconds = nanoseconds / 1e9;
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  const rest = Number((seconds % 60).toFixed(9));
-  return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}s`;
+  // Remainders of whole numbers are exact, which those of fractions of a second are not.
+  const seconds = Math.floor((nanoseconds % 60e9) / 1e9);
+  const fraction = String(nanoseconds % 1e9)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  const minutes = Math.floor((nanoseconds % 3600e9) / 60e9);
+  const hours = Math.floor(nanoseconds / 3600e9);
+  const isLong = hours > 0 || minutes > 0;
+  return `${hours > 0 ? `${hours}h` : ""}${isLong ? `${minutes}m` : ""}${seconds}${fraction && `.${fraction}`}s`;
 }
 
 /** A string as Go's `%q` quotes it. */
 export function goQuote(text: string): string {
-  return JSON.stringify(text);
+  return `"${quoted(text, '"')}"`;
+}
+
+/** A whole number as Go's `%q` prints it: the character of that number, in single quotes. */
+export function goQuoteCharacter(code: number): string {
+  const isCharacter = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+  return `'${quoted(String.fromCodePoint(isCharacter ? code : 0xfffd), "'")}'`;
+}
+
+/** What Go prints as it is: letters, marks, numbers, punctuation, symbols, and of spaces only the one of ASCII. */
+const UNPRINTED = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|["'\\]/gu;
+const LETTERS: Readonly<Record<string, string>> = {
+  "\u0007": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  "\\": "\\\\",
+};
+
+function quoted(text: string, quote: string): string {
+  return text.toWellFormed().replace(UNPRINTED, (character) => {
+    if (character === '"' || character === "'") return character === quote ? `\\${quote}` : character;
+    const code = character.codePointAt(0) ?? 0;
+    const letter = LETTERS[character];
+    if (letter !== undefined) return letter;
+    const digits = code.toString(16);
+    if (code < 0x80) return `\\x${digits.padStart(2, "0")}`;
+    return code < 0x10000 ? `\\u${digits.padStart(4, "0")}` : `\\U${digits.padStart(8, "0")}`;
+  });
 }

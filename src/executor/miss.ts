@@ -40,6 +40,7 @@ export function explainMiss(
     return { reason: `the platform changed from ${last.platform} to ${now.platform}`, details: { reason: "platform" } };
   }
   if (now.parent !== last.parent) return { reason: "what it builds on changed", details: { reason: "parent" } };
+  if (now.files !== last.files) return { reason: "the copied files changed", details: { reason: "files" } };
   if (isRecordLost) return { reason: "its layer is no longer in the store", details: { reason: "recordGone" } };
   return { reason: "its record is no longer in the store", details: { reason: "recordGone" } };
 }

@@ -291,21 +291,37 @@ export function findStageReference(
 /** The target and all that it needs; a circle is an error that names it. */
 function neededStages(dockerfile: Dockerfile, stages: readonly PlannedStage[], target: number): Set<number> {
   const done = new Set<number>();
-  const visit = (index: number, path: readonly number[]): void => {
-    if (path.includes(index)) {
-      const circle = [...path.slice(path.indexOf(index)), index];
-      const names = circle.map((member) => stages[member]?.name ?? String(member));
-      throw new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")}`, {
-        location: stages[index]?.stage.from.location,
-        source: dockerfile.source,
-      });
-    }
-    if (done.has(index)) return;
-    for (const need of stages[index]?.needs ?? []) visit(need, [...path, index]);
-    done.add(index);
+  /** Stages on the way from the target to where the walk is, with the needs that it has not gone yet. */
+  const way: { readonly index: number; readonly rest: number[] }[] = [];
+  const onWay = new Set<number>();
+  // No recursion: a file can have more stages than the stack has room for.
+  const enter = (index: number): void => {
+    way.push({ index, rest: [...(stages[index]?.needs ?? [])].reverse() });
+    onWay.add(index);
   };
-  visit(target, []);
+  enter(target);
+  for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+    const next = last.rest.pop();
+    if (next === undefined) {
+      way.pop();
+      onWay.delete(last.index);
+      done.add(last.index);
+    } else if (onWay.has(next)) {
+      const walked = way.map(({ index }) => index);
+      throw stageCircle(dockerfile, stages, [...walked.slice(walked.indexOf(next)), next]);
+    } else if (!done.has(next)) {
+      enter(next);
+    }
+  }
   return done;
+}
+
+function stageCircle(dockerfile: Dockerfile, stages: readonly PlannedStage[], circle: readonly number[]): KbuildError {
+  const names = circle.map((member) => stages[member]?.name ?? String(member));
+  return new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")}`, {
+    location: stages[circle[0] ?? 0]?.stage.from.location,
+    source: dockerfile.source,
+  });
 }
 
 /** How messages call a stage. */

@@ -1,8 +1,7 @@
 import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
 import type { Entry } from "./entry-table.ts";
-import { encodePath } from "./path-bytes.ts";
 
-/** What can be hashed: text is taken as UTF-8, absence is not the same as the empty text. */
+/** What can be hashed: absence is not the same as the empty text, nor is text the same as its bytes. */
 export type Part = string | Uint8Array | number | boolean | undefined | readonly Part[];
 
 /**
@@ -16,7 +15,7 @@ export function identityOf(...parts: readonly Part[]): string {
 }
 
 /** Kinds of frames. Numbers and booleans have a fixed width; all else has its length or number of members before it. */
-const Frame = { undefined: 0, false: 1, true: 2, number: 3, text: 4, bytes: 5, list: 6 } as const;
+const Frame = { undefined: 0, false: 1, true: 2, number: 3, text: 4, bytes: 5, list: 6, brokenText: 7 } as const;
 
 /** Collects frames into large pieces, because a call into the hasher costs more than hashing a small frame. */
 class FrameWriter {
@@ -45,8 +44,13 @@ class FrameWriter {
   }
 
   #text(text: string): void {
-    if (text.length > 4096 || !text.isWellFormed()) {
-      this.#bytes(Frame.text, encodePath(text));
+    if (!text.isWellFormed()) {
+      // Lone surrogates, which names that are not UTF-8 have: they have no UTF-8 of their own.
+      this.#bytes(Frame.brokenText, Buffer.from(text, "utf16le"));
+      return;
+    }
+    if (text.length > 4096) {
+      this.#bytes(Frame.text, Buffer.from(text, "utf8"));
       return;
     }
     this.#head(Frame.text, 4 + text.length * 3);

@@ -4,7 +4,6 @@
  */
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** The string of a path's bytes. Never fails; the inverse of {@link encodePath}. */
 export function decodePath(bytes: Uint8Array): string {
@@ -17,7 +16,7 @@ export function decodePath(bytes: Uint8Array): string {
 
 /** The bytes of a path string that {@link decodePath} made, or of any other string. */
 export function encodePath(path: string): Buffer {
-  return LONE_SURROGATE.test(path) ? encodeBroken(path) : Buffer.from(path, "utf8");
+  return path.isWellFormed() ? Buffer.from(path, "utf8") : encodeBroken(path);
 }
 
 /** A form for people: bytes that are not UTF-8 and control characters shown as `\xNN`, `\n` and so on. */
@@ -35,30 +34,29 @@ export function showPath(path: string): string {
 
 function decodeBroken(bytes: Uint8Array): string {
   let text = "";
-  for (let at = 0; at < bytes.length; ) {
-    const length = sequenceLength(bytes, at);
-    if (length === 0) {
-      text += String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
-      at += 1;
-    } else {
-      text += decoder.decode(bytes.subarray(at, at + length));
-      at += length;
-    }
+  for (let start = 0, at = 0; start < bytes.length; start = at) {
+    for (let length = sequenceLength(bytes, at); length > 0; length = sequenceLength(bytes, at)) at += length;
+    text += decoder.decode(bytes.subarray(start, at));
+    if (at < bytes.length) text += String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+    at += 1;
   }
   return text;
 }
 
-/** The length of the valid UTF-8 sequence that starts at `at`, or 0. */
+/** The length of the valid UTF-8 sequence that starts at `at`, or 0. RFC 3629, section 4. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
-  for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
-    try {
-      decoder.decode(bytes.subarray(at, at + length));
-      return length;
-    } catch {
-      // A longer sequence may be valid.
-    }
+  const first = bytes[at];
+  if (first === undefined) return 0;
+  if (first < 0x80) return 1;
+  const length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  // Overlong forms, surrogates and what is above U+10FFFF show in the second byte.
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  for (let more = 1; more < length; more++) {
+    const byte = bytes[at + more] ?? 0;
+    if (byte < (more === 1 ? least : 0x80) || byte > (more === 1 ? most : 0xbf)) return 0;
   }
-  return 0;
+  return length;
 }
 
 function encodeBroken(path: string): Buffer {

@@ -74,27 +74,50 @@ export class Tree {
     const found = new Map<string, Located>();
     /** What whiteouts and opaque marks of higher layers hide; a trailing slash means what is below. */
     const blocked = new Set<string>();
+    /** Folders that something is in, even if it is hidden: no layer needs to have an entry for them. */
+    const folders = new Set<string>();
+    const isReplaced = (folder: string): boolean => {
+      const there = found.get(folder);
+      return there !== undefined && there.entry.type !== EntryType.directory;
+    };
     for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
       const view = this.#layers[layer];
       if (view === undefined) continue;
       const blockedHere: string[] = [];
+      const known = new Map<string, boolean>();
+      const isHidden = (folder: string): boolean => {
+        let hidden = known.get(folder);
+        if (hidden === undefined) {
+          hidden =
+            blocked.has(`${folder}/`) ||
+            (folder !== path && (isReplaced(folder) || blocked.has(folder) || isHidden(parentOf(folder))));
+          known.set(folder, hidden);
+        }
+        return hidden;
+      };
       for (const entry of view.below(path)) {
         if (entry.type === EntryType.whiteout) {
           blockedHere.push(joinPath(parentOf(entry.path), nameOf(entry.path).slice(WHITEOUT_PREFIX.length)));
         } else if (entry.type === EntryType.opaque) {
           blockedHere.push(`${parentOf(entry.path)}/`);
-        } else if (!found.has(entry.path) && !isBlocked(entry.path, path, blocked, found)) {
+        } else if (found.has(entry.path)) {
+          if (entry.type !== EntryType.directory && !isReplaced(entry.path)) blockedHere.push(`${entry.path}/`);
+        } else if (blocked.has(entry.path) || isHidden(parentOf(entry.path))) {
+          folders.add(parentOf(entry.path));
+        } else {
           found.set(entry.path, { entry, layer });
         }
       }
       for (const name of blockedHere) blocked.add(name);
       if (view.hidesBelow(path)) break;
     }
-    for (const name of [...found.keys()]) {
-      for (let parent = parentOf(name); parent !== path && parent !== ""; parent = parentOf(parent)) {
+    for (const name of found.keys()) folders.add(parentOf(name));
+    for (const folder of folders) {
+      for (let name = folder; name !== path && name !== ""; name = parentOf(name)) {
         // Something else than a folder is of a layer further down, which a folder that only is implied hides.
-        if (found.get(parent)?.entry.type === EntryType.directory) break;
-        found.set(parent, this.lookup(parent) ?? { entry: impliedDirectory(parent), layer: 0 });
+        if (found.get(name)?.entry.type === EntryType.directory) break;
+        const located = this.lookup(name);
+        if (located !== undefined) found.set(name, located);
       }
     }
     return sortInTreeOrder([...found.values()], (located) => located.entry.path);
@@ -132,7 +155,8 @@ export class Tree {
 }
 
 const WHITEOUT_PREFIX = ".wh.";
-const OPAQUE_NAME = ".wh..wh..opq";
+/** OCI image-spec layer.md, "Opaque Whiteout". */
+export const OPAQUE_NAME = ".wh..wh..opq";
 
 /** Folders whose {@link Reach} a layer remembers. */
 const REACHES_KEPT = 10_000;
@@ -240,25 +264,6 @@ function isMark(type: EntryType): boolean {
 
 function isBelow(path: string, folder: string): boolean {
   return path.startsWith(folder) && path.charCodeAt(folder.length) === 0x2f;
-}
-
-/**
- * Whether what higher layers have keeps an entry of a lower one out of sight: a mark for its path or for a folder that
- * it is in (up to `top`), or something else in such a folder's place.
- */
-function isBlocked(
-  path: string,
-  top: string,
-  blocked: ReadonlySet<string>,
-  found: ReadonlyMap<string, Located>,
-): boolean {
-  if (blocked.has(path)) return true;
-  for (let parent = parentOf(path); ; parent = parentOf(parent)) {
-    if (blocked.has(`${parent}/`)) return true;
-    if (parent === top || parent === "") return false;
-    const there = found.get(parent);
-    if (blocked.has(parent) || (there !== undefined && there.entry.type !== EntryType.directory)) return true;
-  }
 }
 
 /** Follows links in a tree of which only the look-up of a path is known. */

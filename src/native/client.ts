@@ -1,6 +1,7 @@
 import { KbuildError } from "../errors.ts";
 import { Core } from "./core.ts";
 import { explainFailure } from "./failures.ts";
+import { feed } from "./feed.ts";
 import type {
   Extracted,
   ExtractRequest,
@@ -14,9 +15,6 @@ import type {
   Scanned,
   ScanRequest,
 } from "./protocol.ts";
-
-/** Bytes of a piece of an `ingest` at most. */
-const PIECE = 1024 * 1024;
 
 /** What may be told with every request. */
 export interface NativeOptions {
@@ -77,23 +75,17 @@ export class NativeClient {
     const written = [request.output, request.index, request.tar].filter((path) => path !== undefined);
     const work = { op: "ingest", id: this.#number(), ...request } as const;
     if (bytes === undefined) return expect((await this.#run(work, undefined, written, options)).head, "ingested");
-    const source = new AbortController();
-    const running = this.#run(work, undefined, written, {
-      ...options,
-      signal: options.signal === undefined ? source.signal : AbortSignal.any([options.signal, source.signal]),
-    });
-    let isRunning = true;
-    const finished = running.finally(() => {
-      isRunning = false;
-    });
+    const running = this.#run(work, undefined, written, options);
     // Awaited below; but it may fail while the next piece is still on its way.
-    finished.catch(() => undefined);
+    running.catch(() => undefined);
     try {
-      await this.#feed(work.id, bytes, finished, () => isRunning);
+      if (this.#core !== undefined) await feed(this.#core, work.id, bytes, running);
     } catch (error) {
-      source.abort(error);
+      this.#core?.send({ op: "cancel", id: work.id });
+      await running.catch(() => undefined);
+      throw error;
     }
-    return expect((await finished).head, "ingested");
+    return expect((await running).head, "ingested");
   }
 
   /** Writes the files of an entry table into a folder. */
@@ -156,34 +148,6 @@ export class NativeClient {
         },
       });
     });
-  }
-
-  /** Sends the bytes of an `ingest` as the core takes them, until they end or the request does. */
-  async #feed(
-    id: number,
-    bytes: AsyncIterable<Uint8Array>,
-    finished: Promise<unknown>,
-    isRunning: () => boolean,
-  ): Promise<void> {
-    const iterator = bytes[Symbol.asyncIterator]();
-    const over = finished.then(
-      () => undefined,
-      () => undefined,
-    );
-    for (;;) {
-      const next = await Promise.race([iterator.next(), over]);
-      if (next === undefined || !isRunning()) {
-        // A source that waits for something itself may answer late: nobody has to wait for that.
-        iterator.return?.()?.catch(() => undefined);
-        return;
-      }
-      if (next.done === true) break;
-      for (let at = 0; at < next.value.length; at += PIECE) {
-        this.#core?.send({ op: "data", id }, next.value.subarray(at, at + PIECE));
-        await Promise.race([this.#core?.drained(), over]);
-      }
-    }
-    this.#core?.send({ op: "end", id });
   }
 
   #take(reply: Exclude<Reply, { readonly reply: "hello" }>, body: Buffer): void {

@@ -25,7 +25,7 @@ export class Core {
   readonly #listener: CoreListener;
   readonly #child: ChildProcess;
   readonly #input: Writable;
-  readonly #output: Readable;
+  readonly #outputs: readonly Readable[];
   readonly #gone: Promise<void>;
   #failure: KbuildError | undefined;
   #stderr = "";
@@ -45,7 +45,7 @@ export class Core {
     }
     this.#child = child;
     this.#input = stdin;
-    this.#output = stdout;
+    this.#outputs = [stdout, stderr];
     const reader = new FrameReader((reply, body) => this.#take(reply, body));
     stdout.on("data", (chunk: Buffer) => {
       try {
@@ -62,7 +62,6 @@ export class Core {
     });
     // That the core no longer reads is found out by its end, which says more.
     stdin.on("error", () => undefined);
-    (stderr as Socket).unref();
     child.on("error", (cause) => {
       if (this.#child.pid === undefined) this.#fail(cannotStart(path, cause));
     });
@@ -77,7 +76,7 @@ export class Core {
 
   /** Whether there is something to wait for. */
   hold(isNeeded: boolean): void {
-    for (const each of [this.#child, this.#input as Socket, this.#output as Socket]) {
+    for (const each of [this.#child, this.#input as Socket, ...(this.#outputs as Socket[])]) {
       if (isNeeded) each.ref();
       else each.unref();
     }
@@ -86,15 +85,16 @@ export class Core {
   /** Sends a frame. Bytes of the body must not be changed afterwards. */
   send(request: Request, body?: Uint8Array): void {
     const head = encodeHead(request, body?.length ?? 0);
-    if (this.#input.destroyed || this.#input.writableEnded) return;
+    if (!this.#input.writable) return;
     this.#input.cork();
     this.#input.write(head);
     if (body !== undefined && body.length > 0) this.#input.write(body);
     this.#input.uncork();
   }
 
-  /** Waits while more is on its way to the core than it takes. */
+  /** Waits while more is on its way to the core than it takes; when it takes nothing any more, for its end. */
   drained(): Promise<void> {
+    if (!this.#input.writable) return this.#gone;
     if (!this.#input.writableNeedDrain) return Promise.resolve();
     this.#drained ??= new Promise<void>((resolve) => {
       const done = (): void => {

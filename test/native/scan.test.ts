@@ -10,12 +10,13 @@ import { type Entry, EntryTable, EntryType } from "../../src/layers/entry-table.
 import { NativeClient } from "../../src/native/client.ts";
 import type { IgnoreRule, Scanned, ScanRequest, SelectionSegment } from "../../src/native/protocol.ts";
 import { available, has } from "../support/command.ts";
-import { RawCore } from "../support/raw-core.ts";
+import { type RawCore, withCore } from "../support/raw-core.ts";
 import { listing, plant, workspace } from "../support/workspace.ts";
 
 const Scan = suite("scan");
 const folder = workspace("kbuild-scan");
 const native = new NativeClient();
+let nextId = 1;
 const isRoot = process.getuid?.() === 0;
 Scan.after(() => native.close());
 
@@ -73,7 +74,7 @@ Scan("tells of every entry what the file system has of it", async () => {
     link: { link: "../elsewhere" },
     empty: { dir: 0o1777 },
   });
-  fs.utimesSync(path.join(root, "bin/tool"), 1_000_000_000.5, -1.25);
+  fs.utimesSync(path.join(root, "bin/tool"), 1_000_000_000, 1_000_000_000.75);
   const { entries, head } = await scan(root, [""]);
   const shown = entries.map(({ path, type, mode, size, link }) => [path, type, mode, size, link]);
   assert.equal(shown, [
@@ -84,7 +85,7 @@ Scan("tells of every entry what the file system has of it", async () => {
     ["link", EntryType.symlink, 0o777, 0, "../elsewhere"],
   ]);
   const tool = entries[2];
-  assert.equal(tool?.mtime, { seconds: -2, nanoseconds: 750_000_000 });
+  assert.equal(tool?.mtime, { seconds: 1_000_000_000, nanoseconds: 750_000_000 });
   assert.equal(tool?.source, { kind: "file", root: 0, path: "bin/tool" });
   assert.is(tool?.uid, process.getuid?.());
   assert.is(Buffer.from(tool?.digest ?? []).toString("hex"), blake3("#!/bin/sh\n").toString("hex"));
@@ -101,13 +102,16 @@ Scan("never leaves the root, whatever links say", async () => {
     ["absolute", "/secret"],
     ["folder", ".."],
     ["real", path.join(outside, "secret")],
-    ["proc", "/proc/self/root/etc/passwd"],
+    ["kernel", "/proc/self/root/etc/passwd"],
   ] as const) {
     fs.symlinkSync(target, path.join(root, name));
   }
   const inside = ["up", "far", "absolute", "folder/secret", "folder/folder/secret"];
-  const { head, entries } = await scan(root, [...inside, "real", "proc"]);
-  assert.equal(entries.map(({ path }) => path), ["secret"]);
+  const { head, entries } = await scan(root, [...inside, "real", "kernel"]);
+  assert.equal(
+    entries.map(({ path }) => path),
+    ["secret"],
+  );
   assert.is(Buffer.from(entries[0]?.digest ?? []).toString("hex"), blake3("inside").toString("hex"));
   for (const [number, asked] of inside.entries()) assert.equal(head.matches[number], [{ entry: 0, asked }]);
   assert.equal(head.misses.slice(-2), [{ rule: null }, { rule: null }]);
@@ -116,7 +120,11 @@ Scan("never leaves the root, whatever links say", async () => {
 });
 
 Scan("says which links go in a circle", async () => {
-  const root = plant(path.join(folder, "circle"), { one: { link: "two" }, two: { link: "one" }, "d/self": { link: "self/x" } });
+  const root = plant(path.join(folder, "circle"), {
+    one: { link: "two" },
+    two: { link: "one" },
+    "d/self": { link: "self/x" },
+  });
   for (const source of ["one", "two/x", "d/self/y", "one/*"]) {
     const error = await failureOf(scan(root, [source]));
     assert.is(error.code, "build.hostile");
@@ -128,10 +136,19 @@ Scan("says which links go in a circle", async () => {
 Scan("reads names that are no text, and odd ones", async () => {
   const root = path.join(folder, "names");
   fs.mkdirSync(root);
-  const names = [Buffer.from([0xff, 0xfe]), Buffer.from("new\nline"), Buffer.from("\x1b[31m"), Buffer.from("ü"), Buffer.from(" ")];
+  const names = [
+    Buffer.from([0xff, 0xfe]),
+    Buffer.from("new\nline"),
+    Buffer.from("\x1b[31m"),
+    Buffer.from("ü"),
+    Buffer.from(" "),
+  ];
   for (const name of names) fs.writeFileSync(Buffer.concat([Buffer.from(`${root}/`), name]), "");
   const { paths } = await scan(root, ["*"]);
-  assert.equal(paths, [" ", "\x1b[31m", "new\nline", "ü", "\udcff\udcfe"].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+  assert.equal(
+    paths,
+    [" ", "\x1b[31m", "new\nline", "ü", "\udcff\udcfe"].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+  );
   assert.equal((await scan(root, ["??"])).paths, ["\udcff\udcfe"]);
 });
 
@@ -139,9 +156,13 @@ Scan("goes as deep as a path can", async () => {
   const root = path.join(folder, "deep");
   fs.mkdirSync(root);
   const name = "n".repeat(250);
-  const made = spawnSync("sh", ["-c", 'for i in $(seq 20); do mkdir "$0" && cd -P "$0" || exit 1; done; echo far > file', name], {
-    cwd: root,
-  });
+  const made = spawnSync(
+    "sh",
+    ["-c", 'for i in $(seq 20); do mkdir "$0" && cd -P "$0" || exit 1; done; echo far > file', name],
+    {
+      cwd: root,
+    },
+  );
   assert.is(made.status, 0, `${made.stderr}`);
   const { entries } = await scan(root, [""]);
   assert.is(entries.length, 22);
@@ -177,39 +198,39 @@ Scan("walks only into folders that may hold something, and looks only at what ma
     "secret.key": { text: "k", mode: 0o600 },
   });
   for (const name of ["node_modules", "src/locked"]) fs.chmodSync(path.join(root, name), 0o700);
-  const core = new RawCore({ uid: 65534 });
-  const ask = async (ignore: readonly string[]): Promise<string> => {
-    core.send({ op: "scan", id: 1, ...wanted(root, [""], { ignore: rules(ignore) }) });
+  const ask = async (core: RawCore, ignore: readonly string[]): Promise<string> => {
+    core.send({ op: "scan", id: nextId++, ...wanted(root, [""], { ignore: rules(ignore) }) });
     const { head, body } = await core.answer();
     if (head.reply === "failed") return `${head.code} ${head.path}`;
     return [...new EntryTable(body)].map(({ path }) => path).join(" ");
   };
-  assert.is(await ask(["node_modules", "**/locked", "*.key"]), " keep keep/deep keep/deep/z src src/x");
-  assert.is(await ask(["*", "!keep", "!src/x"]), " keep keep/deep keep/deep/z src src/x");
-  assert.is(await ask(["**", "!keep/**/z"]), " keep keep/deep keep/deep/z");
-  assert.is(await ask(["src", "*.key"]), "denied node_modules");
-  assert.is(await ask(["node_modules", "src"]), "denied secret.key");
-  assert.is(await ask(["node_modules", "*.key", "src", "!**/y"]), "denied src/locked");
-  await core.end();
+  await withCore({ uid: 65534 }, async (core) => {
+    assert.is(await ask(core, ["node_modules", "**/locked", "*.key"]), " keep keep/deep keep/deep/z src src/x");
+    assert.is(await ask(core, ["*", "!keep", "!src/x"]), " keep keep/deep keep/deep/z src src/x");
+    assert.is(await ask(core, ["**", "!keep/**/z"]), " keep keep/deep keep/deep/z");
+    assert.is(await ask(core, ["src", "*.key"]), "denied node_modules");
+    assert.is(await ask(core, ["node_modules", "src"]), "denied secret.key");
+    assert.is(await ask(core, ["node_modules", "*.key", "src", "!src/**/y"]), "denied src/locked");
+  });
 });
 
 Scan("says of what may not be read that it may not be read", async () => {
   if (!available("root", isRoot)) return;
   const root = plant(path.join(folder, "denied"), { "d/file": { text: "x", mode: 0 }, closed: { dir: 0o700 } });
-  const core = new RawCore({ uid: 65534 });
-  for (const [source, digest, expected] of [
-    ["d/file", true, "denied d/file"],
-    ["d/file", false, "scanned undefined"],
-    ["closed", true, "denied closed"],
-    ["closed/x", true, "denied closed/x"],
-    ["clo*/x", true, "denied closed"],
-  ] as const) {
-    core.send({ op: "scan", id: 1, ...wanted(root, [source], { digest }) });
-    const { head } = await core.answer();
-    const shown = head.reply === "failed" ? `${head.code} ${head.path}` : `${head.reply} undefined`;
-    assert.is(shown, expected, source);
-  }
-  await core.end();
+  await withCore({ uid: 65534 }, async (core) => {
+    for (const [source, digest, expected] of [
+      ["d/file", true, "denied d/file"],
+      ["d/file", false, "scanned undefined"],
+      ["closed", true, "denied closed"],
+      ["closed/x", true, "denied closed/x"],
+      ["clo*/x", true, "denied closed"],
+    ] as const) {
+      core.send({ op: "scan", id: nextId++, ...wanted(root, [source], { digest }) });
+      const { head } = await core.answer();
+      const shown = head.reply === "failed" ? `${head.code} ${head.path}` : `${head.reply} undefined`;
+      assert.is(shown, expected, source);
+    }
+  });
 });
 
 Scan("reads no file twice that has not changed, and any that has", async () => {
@@ -220,7 +241,8 @@ Scan("reads no file twice that has not changed, and any that has", async () => {
     const files = entries.filter(({ type }) => type === EntryType.file);
     return [head.filesRead, files.map((file) => Buffer.from(file.digest ?? []).toString("hex"))];
   };
-  const digests = (...texts: string[]): string[] => texts.map((text) => (text === "" ? "" : blake3(text).toString("hex")));
+  const digests = (...texts: string[]): string[] =>
+    texts.map((text) => (text === "" ? "" : blake3(text).toString("hex")));
 
   assert.equal(await read(), [3, digests("a", "b", "c", "a")], "two names of one file are read once");
   assert.not(fs.existsSync(statCache), "files that are this young are not remembered");
@@ -340,8 +362,14 @@ os.execv(sys.argv[1], [sys.argv[1]])
   const refused = new NativeClient();
   try {
     const { head, table } = await refused.scan(wanted(root, ["link/f", "out/d", ""]));
-    assert.equal([...new EntryTable(table)].map((entry) => entry.path), ["", "d", "d/e", "d/e/f", "link", "out"]);
-    assert.equal(head.matches.map((list) => list.map(({ entry }) => entry)), [[3], [1], [0]]);
+    assert.equal(
+      [...new EntryTable(table)].map((entry) => entry.path),
+      ["", "d", "d/e", "d/e/f", "link", "out"],
+    );
+    assert.equal(
+      head.matches.map((list) => list.map(({ entry }) => entry)),
+      [[3], [1], [0]],
+    );
   } finally {
     if (before === undefined) delete process.env.KBUILD_NATIVE_PATH;
     else process.env.KBUILD_NATIVE_PATH = before;

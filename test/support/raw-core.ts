@@ -83,3 +83,17 @@ export class RawCore {
     return this.ended;
   }
 }
+
+/** Runs `action` with a core that is killed afterwards, whatever happened. */
+export async function withCore<T>(
+  options: { readonly uid?: number },
+  action: (core: RawCore) => Promise<T>,
+): Promise<T> {
+  const core = new RawCore(options);
+  try {
+    return await action(core);
+  } finally {
+    core.child.kill("SIGKILL");
+    await core.ended;
+  }
+}

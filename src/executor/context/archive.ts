@@ -81,6 +81,7 @@ export class ArchiveContext implements BuildContext {
 
   /** The entries that the rules leave, as a context has them: root's, and of no special kind. */
   *#kept(rules: CompiledRules): IterableIterator<Entry> {
+    const tree = new Tree([this.#table]);
     const foldersOfKept = new Set<string>();
     for (const { path, type } of this.#table) {
       if (type === EntryType.directory || isIgnored(rules, path).ignored) continue;
@@ -105,8 +106,14 @@ export class ArchiveContext implements BuildContext {
         this.#tools.warn("SpecialFile", `${showPath(path)} is no file, folder or link: it is left out`);
         continue;
       }
-      yield { ...entry, uid: 0, gid: 0, xattrs: [] };
+      yield { ...this.#withContent(entry, rules, tree), uid: 0, gid: 0, xattrs: [] };
     }
+  }
+
+  /** A hard link to what the rules keep out is a file of its own. */
+  #withContent(entry: Entry, rules: CompiledRules, tree: Tree): Entry {
+    if (entry.type !== EntryType.hardlink || !isIgnored(rules, entry.link).ignored) return entry;
+    return { ...tree.content({ entry, layer: 0 }).entry, path: entry.path };
   }
 }
 

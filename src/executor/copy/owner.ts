@@ -34,7 +34,7 @@ async function findUser(user: string, read: FileReader, warn: (message: string) 
   }
   for (const line of passwd.split("\n")) {
     const [name, , uid, gid] = line.split(":");
-    if (name === user && isNumber(uid) && isNumber(gid)) return { uid: Number(uid), gid: Number(gid) };
+    if (name === user && isId(uid) && isId(gid)) return { uid: Number(uid), gid: Number(gid) };
   }
   warn(`the stage's /etc/passwd has no user "${user}": root is used instead`);
   return { uid: 0, gid: 0 };
@@ -49,7 +49,7 @@ async function findGroup(
   if (number !== undefined) return number;
   for (const line of ((await read("etc/group")) ?? "").split("\n")) {
     const [name, , gid] = line.split(":");
-    if (name === group && isNumber(gid)) return Number(gid);
+    if (name === group && isId(gid)) return Number(gid);
   }
   warn(`the stage's /etc/group has no group "${group}": the user's group is used instead`);
   return undefined;
@@ -62,6 +62,6 @@ function parseId(text: string, what: string): number | undefined {
   throw new KbuildError("build.unknownUser", `${text} is too large for a ${what} id`);
 }
 
-function isNumber(text: string | undefined): text is string {
-  return text !== undefined && /^\d{1,10}$/.test(text);
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d{1,10}$/.test(text) && Number(text) <= LARGEST_ID;
 }

@@ -1,5 +1,6 @@
 import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType } from "../../layers/entry-table.ts";
+import { showPath } from "../../layers/path-bytes.ts";
 import { joinPath, type Located, type Tree } from "../../layers/tree.ts";
 import { sortInTreeOrder } from "../../layers/tree-order.ts";
 import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
@@ -33,12 +34,12 @@ export class SnapshotSource implements SourceTree {
     const isPlain = pattern.segments.every((segment) => segment.kind === "name");
     const paths = isPlain
       ? [pattern.segments.map((segment) => (segment.kind === "name" ? segment.text : "")).join("/")]
-      : sortInTreeOrder([...new Set(this.#expand("", pattern.segments))], (path) => path);
+      : sortInTreeOrder([...new Set(this.#expand("", pattern.segments, new Set()))], (path) => path);
     const matches: SourceMatch[] = [];
     for (const path of paths) {
       const resolution = this.#tree.resolve(path, true);
       if (resolution.kind === "loop") {
-        throw new KbuildError("build.linkLoop", `too many symbolic links at /${path} in ${this.label}`);
+        throw new KbuildError("build.linkLoop", `too many symbolic links at /${showPath(path)} in ${this.label}`);
       }
       const located = resolution.kind === "found" ? resolution.located : isPlain ? undefined : this.#tree.lookup(path);
       if (located !== undefined) matches.push(this.#match(path, located));
@@ -46,19 +47,22 @@ export class SnapshotSource implements SourceTree {
     return matches.length === 0 && isPlain ? { kind: "missing", rule: undefined } : { kind: "found", matches };
   }
 
-  /** The paths that wildcards stand for. */
-  *#expand(folder: string, segments: readonly SelectionSegment[]): IterableIterator<string> {
+  /** The paths that wildcards stand for. Several `**` come to one folder in many ways: `seen` are those gone before. */
+  *#expand(folder: string, segments: readonly SelectionSegment[], seen: Set<string>): IterableIterator<string> {
     const [segment, ...rest] = segments;
+    const way = `${segments.length} ${folder}`;
+    if (seen.has(way)) return;
+    seen.add(way);
     if (segment === undefined) {
       yield folder;
       return;
     }
     if (segment.kind === "name") {
       const path = joinPath(folder, segment.text);
-      if (this.#tree.resolve(path, false).kind === "found") yield* this.#expand(path, rest);
+      if (this.#tree.resolve(path, false).kind === "found") yield* this.#expand(path, rest, seen);
       return;
     }
-    if (segment.kind === "any") yield* this.#expand(folder, rest);
+    if (segment.kind === "any") yield* this.#expand(folder, rest, seen);
     const resolution = this.#tree.resolve(folder, true);
     const isFolder = resolution.kind === "found" && resolution.located.entry.type === EntryType.directory;
     if (!isFolder) return;
@@ -66,9 +70,9 @@ export class SnapshotSource implements SourceTree {
       const path = joinPath(folder, name);
       if (segment.kind === "any") {
         const isRealFolder = this.#tree.lookup(joinPath(resolution.path, name))?.entry.type === EntryType.directory;
-        if (isRealFolder) yield* this.#expand(path, segments);
+        if (isRealFolder) yield* this.#expand(path, segments, seen);
       } else if (matchName(segment.text, name)) {
-        yield* this.#expand(path, rest);
+        yield* this.#expand(path, rest, seen);
       }
     }
   }
@@ -90,10 +94,13 @@ export class SnapshotSource implements SourceTree {
     if (content.entry.type === EntryType.hardlink) {
       throw new KbuildError(
         "build.brokenLink",
-        `/${entry.path} in ${this.label} is a hard link to a file that is not there`,
+        `/${showPath(entry.path)} in ${this.label} is a hard link to a file that is not there`,
       );
     }
-    if (content.entry.type !== EntryType.file) return { entry, origin: undefined, group: undefined };
+    if (content.entry.type !== EntryType.file) {
+      // A hard link may be a name of a symbolic link or a device as well.
+      return { entry: { ...content.entry, path: entry.path }, origin: undefined, group: undefined };
+    }
     const group = `${content.layer}:${content.entry.path}`;
     const isShared = entry.type === EntryType.hardlink || linked.has(group);
     const file: Entry = {

@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
+import { showPath } from "../../layers/path-bytes.ts";
 import type { Tree } from "../../layers/tree.ts";
 import { explainFault } from "../../oci/layout/faults.ts";
 import type { StepReporter } from "../emitter.ts";
@@ -63,7 +64,7 @@ export function filesOf(tree: Tree): Entry[] {
     if (content.entry.type === EntryType.hardlink) {
       throw new KbuildError(
         "build.brokenLink",
-        `/${path} is a hard link to /${content.entry.link}, which is not there`,
+        `/${showPath(path)} is a hard link to /${showPath(content.entry.link)}, which is not there`,
       );
     }
     if (content.entry.type !== EntryType.file) return { ...content.entry, path };

@@ -9,7 +9,7 @@ import type {
   VolumeInstruction,
   Word,
 } from "../../parser/instructions.ts";
-import { goDuration, goList, goQuotedList } from "../go-format.ts";
+import { goDuration, goList, goQuote, goQuoteCharacter, goQuotedList } from "../go-format.ts";
 import { withEnvironment } from "../state.ts";
 
 /** Expands a word of the instruction with the values that held before it. */
@@ -129,9 +129,10 @@ function expose(instruction: ExposeInstruction, config: ContainerConfig, expandM
       for (const port of parsePort(text, word)) ports.add(port);
     }
   }
-  const all = { ...config.ExposedPorts };
-  for (const port of ports) all[port] = {};
-  return { config: { ...config, ExposedPorts: all }, text: `EXPOSE ${goList([...ports].sort())}` };
+  return {
+    config: { ...config, ExposedPorts: withKeys(config.ExposedPorts, ports) },
+    text: `EXPOSE ${goList([...ports].sort())}`,
+  };
 }
 
 function parsePort(text: string, word: Word): string[] {
@@ -159,10 +160,16 @@ function volume(instruction: VolumeInstruction, config: ContainerConfig, expand:
     if (path === "") throw new KbuildError("build.blankName", "a VOLUME is blank", { location: word.location });
     return path;
   });
-  const all = { ...config.Volumes };
-  for (const path of paths) all[path] = {};
-  return { config: { ...config, Volumes: all }, text: `VOLUME ${goList(paths)}` };
+  return { config: { ...config, Volumes: withKeys(config.Volumes, paths) }, text: `VOLUME ${goList(paths)}` };
 }
+
+/** A set as Go's JSON has it. Made from pairs, as a key may be called `__proto__`. */
+function withKeys(known: KeySet | undefined, keys: Iterable<string>): KeySet {
+  const added = [...keys].map((key): readonly [string, Record<string, never>] => [key, {}]);
+  return { ...known, ...Object.fromEntries(added) };
+}
+
+type KeySet = Readonly<Record<string, Record<string, never>>>;
 
 function healthcheck(instruction: HealthcheckInstruction): Healthcheck {
   const { check } = instruction;
@@ -180,9 +187,9 @@ function healthcheck(instruction: HealthcheckInstruction): Healthcheck {
 /** Go's `%v` of docker's health configuration, as docker's history has it. */
 function healthcheckText(check: Healthcheck): string {
   const durations = [check.Interval, check.Timeout, check.StartPeriod, check.StartInterval].map((value) =>
-    JSON.stringify(goDuration(value ?? 0)),
+    goQuote(goDuration(value ?? 0)),
   );
-  return `&{${goQuotedList(check.Test)} ${durations.join(" ")} '\\x${(check.Retries ?? 0).toString(16).padStart(2, "0")}'}`;
+  return `&{${goQuotedList(check.Test)} ${durations.join(" ")} ${goQuoteCharacter(check.Retries ?? 0)}}`;
 }
 
 const SIGNALS = new Set(

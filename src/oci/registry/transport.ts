@@ -103,7 +103,7 @@ export class Transport {
   }
 
   async #makeDispatcher(proxy: URL | undefined, insecure: boolean): Promise<Dispatcher> {
-    const { Agent, ProxyAgent } = await import("undici");
+    const { Agent, Pool, ProxyAgent } = await import("undici");
     const authorities = insecure ? undefined : trustedAuthorities(this.#env, this.#system);
     const tls = {
       ...(insecure ? { rejectUnauthorized: false } : {}),
@@ -114,8 +114,19 @@ export class Transport {
     const { username, password } = proxy;
     const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
     const http = proxy.protocol === "http:" || proxy.protocol === "https:";
+    // Whoever hangs up on CONNECT is asked again by undici at once and for ever, as its code stands for a connection of
+    // which it expects that; any other code is taken for the failure that it is.
+    class ProxyPool extends Pool {
+      override connect(options: Parameters<InstanceType<typeof Pool>["connect"]>[0]) {
+        return super.connect(options).catch((cause: unknown) => {
+          if (!hasCode(cause, "UND_ERR_SOCKET")) throw cause;
+          throw Object.assign(new Error("the proxy closed the connection", { cause }), { code: "ECONNRESET" });
+        });
+      }
+    }
     return new ProxyAgent({
       uri: proxy.href,
+      clientFactory: (origin, options) => new ProxyPool(origin, options),
       ...(http && username !== "" ? { token: `Basic ${login}` } : {}),
       requestTls: { ...tls, timeout },
       proxyTls: { ...(authorities === undefined ? {} : { secureContext: authorities }), timeout },
@@ -124,6 +135,10 @@ export class Transport {
       keepAliveTimeout: 30_000,
     });
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function replyOf(

@@ -23,7 +23,9 @@ test.before.each(async (context) => {
   context.registry = await startLyingRegistry();
   context.other = await startLyingRegistry();
 });
-test.after.each(({ registry, other }) => Promise.all([registry.stop(), other.stop()]));
+test.after.each(async ({ registry, other }) => {
+  await Promise.all([registry.stop(), other.stop()]);
+});
 
 const LAYER = randomBytes(300_000);
 const ZERO = `sha256:${"0".repeat(64)}` as const;
