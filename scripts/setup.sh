@@ -55,7 +55,7 @@ npm_packages() {
 
 build_native() {
   local mark=native/target/.built
-  newer "$mark" native/src native/Cargo.toml native/Cargo.lock scripts/build-native.mjs && return 0
+  [ -e dist/kbuild-native ] && newer "$mark" native/src native/Cargo.toml native/Cargo.lock scripts/build-native.mjs && return 0
   PATH="$PATH:$HOME/.cargo/bin"
   command -v cargo >/dev/null || stop "cargo is not installed; the core of kbuild is written in Rust (https://rustup.rs)."
   note "building the Rust core"

@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn what_go_calls_a_bad_pattern_is_one() {
-        for pattern in ["[", "[]", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[^", "[^bc", "a[", "a\\", "*[", "[a\\", "x[]]"] {
+        for pattern in
+            ["[", "[]", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[^", "[^bc", "a[", "a\\", "*[", "[a\\", "x[]]"]
+        {
             assert_eq!(Glob::new(pattern).unwrap_err(), Malformed, "{pattern}");
         }
     }

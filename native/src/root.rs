@@ -4,7 +4,7 @@ use crate::failure::{Code, Failure, Result};
 use rustix::fs::{fstat, openat, openat2, readlinkat, FileType, Mode, OFlags, ResolveFlags, CWD};
 use rustix::io::Errno;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the kernel allows itself, path_resolution(7).
@@ -36,16 +36,6 @@ impl Root {
     /// Fails with `changed` when the last name is a link, `notFound` when a parent is missing or is no folder.
     pub fn open_file(&self, path: &[u8]) -> Result<File> {
         self.open_with(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from).map_err(|error| failure(error, path))
-    }
-
-    /// Opens a folder, whose last name is not followed, for resolving only (`O_PATH`): it need not be readable.
-    /// Fails as [`Root::open_file`] does.
-    pub fn open_folder(&self, path: &[u8]) -> Result<OwnedFd> {
-        self.open_with(path, OFlags::PATH | OFlags::DIRECTORY).map_err(|error| failure(error, path))
-    }
-
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.folder.as_fd()
     }
 
     /// Opens with these flags and `O_CLOEXEC`, `O_NOFOLLOW`. An empty path is the root. `ELOOP` tells of a link that is
@@ -269,11 +259,11 @@ mod tests {
         symlink(".", folder.path().join("here")).unwrap();
         both_ways(folder.path(), |root| {
             assert_eq!(root.open_file(b"link").unwrap_err().code, Code::Changed);
-            assert_eq!(root.open_folder(b"here").unwrap_err().code, Code::NotFound);
+            assert_eq!(root.open_with(b"here", OFlags::PATH | OFlags::DIRECTORY).unwrap_err(), Errno::NOTDIR);
             assert_eq!(root.open_file(b"file/below").unwrap_err().code, Code::NotFound);
             assert_eq!(root.open_file(b"missing").unwrap_err().path.as_deref(), Some("missing"));
-            root.open_folder(b"").unwrap();
-            root.open_folder(b"here/here/..").unwrap();
+            root.open_with(b"", OFlags::PATH | OFlags::DIRECTORY).unwrap();
+            root.open_with(b"here/here/..", OFlags::PATH | OFlags::DIRECTORY).unwrap();
         });
     }
 

@@ -22,8 +22,10 @@ pub fn scan(request: Scan, job: &Job) -> Outcome {
     let root = Root::open(&request.root)?;
     let ignore = Ignore::new(&request.ignore)?;
     let cache = request.stat_cache.as_deref().map(StatCache::load);
-    let Selected { mut targets, rules, mut warnings } = Selector::new(&root, &ignore, job).select(&request.selections)?;
-    targets.sort_by(|left, right| compare_tree_order(&left.path, &right.path).then_with(|| left.asked.cmp(&right.asked)));
+    let Selected { mut targets, rules, mut warnings } =
+        Selector::new(&root, &ignore, job).select(&request.selections)?;
+    targets
+        .sort_by(|left, right| compare_tree_order(&left.path, &right.path).then_with(|| left.asked.cmp(&right.asked)));
     let walk = Walk::new(&root, &ignore, job);
     let units = units(&mut targets, &walk);
     let walked = walk.run()?;
@@ -51,8 +53,7 @@ pub fn scan(request: Scan, job: &Job) -> Outcome {
     if let Some(cache) = cache {
         cache.save()?;
     }
-    let reply =
-        Reply::Scanned { id: request.id, matches, misses, warnings: walked.warnings, files_read, bytes_read };
+    let reply = Reply::Scanned { id: request.id, matches, misses, warnings: walked.warnings, files_read, bytes_read };
     Ok((reply, in_one(table)))
 }
 
@@ -61,9 +62,9 @@ fn units(targets: &mut [Target], walk: &Walk<'_>) -> Vec<Folder> {
     let mut units: Vec<Folder> = Vec::new();
     let mut last: Option<(Vec<u8>, bool)> = None;
     for target in targets {
-        let is_covered = last.as_ref().is_some_and(|(path, is_listed)| {
-            target.path == *path || (*is_listed && is_below(&target.path, path))
-        });
+        let is_covered = last
+            .as_ref()
+            .is_some_and(|(path, is_listed)| target.path == *path || (*is_listed && is_below(&target.path, path)));
         let mut unit = std::mem::replace(&mut target.unit, Folder::new(Vec::new()));
         if is_covered {
             continue;

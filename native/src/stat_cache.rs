@@ -53,13 +53,16 @@ impl FileStat {
     }
 }
 
+/// By device and inode.
+type Learned = BTreeMap<(u64, u64), (FileStat, [u8; 32])>;
+
 /// A stat cache as it was on disk, and what was learned since. May be used from many threads.
 pub struct StatCache {
     path: String,
     records: Records,
     /// One bit for each record that was asked for, so that it is kept longer than those that were not.
     met: Vec<AtomicU64>,
-    learned: Mutex<BTreeMap<(u64, u64), (FileStat, [u8; 32])>>,
+    learned: Mutex<Learned>,
     /// Seconds since 1970 of the load.
     began: i64,
 }
@@ -222,8 +225,7 @@ impl Records {
 
 fn put_record(bytes: &mut Vec<u8>, stat: &FileStat, age: u32, digest: &[u8; 32]) {
     let nanoseconds = u64::from(stat.mtime.1) | u64::from(stat.ctime.1) << 32;
-    let numbers =
-        [stat.dev, stat.ino, stat.size, stat.mtime.0 as u64, stat.ctime.0 as u64, nanoseconds, age.into(), 0];
+    let numbers = [stat.dev, stat.ino, stat.size, stat.mtime.0 as u64, stat.ctime.0 as u64, nanoseconds, age.into(), 0];
     for number in numbers {
         bytes.extend_from_slice(&number.to_le_bytes());
     }

@@ -27,15 +27,16 @@ export interface MadeLayer {
 /**
  * Packs a draft's items into a layer in the store, unless one with the same content on this parent is there already:
  * then that one is kept, times and all, so that what follows stays a hit. Digests of contents that were not known
- * before are known afterwards.
+ * before are known afterwards. With `useCache` false it is packed whatever is there.
  */
 export async function makeLayer(
   tools: Tools,
   parent: Snapshot,
   items: readonly DraftItem[],
   sources: LayerSources,
+  useCache: boolean,
 ): Promise<MadeLayer> {
-  if (items.every(isKnown)) {
+  if (useCache && items.every(isKnown)) {
     const content = contentAfter(parent, items);
     const kept = tools.cache.layerOfContent(contentKey(content, tools));
     if (kept !== undefined) return { layer: kept, snapshot: stack(parent, kept, content), kept: true };
@@ -61,7 +62,7 @@ export async function makeLayer(
   learnDigests(items, index);
   const content = contentAfter(parent, items);
   const key = contentKey(content, tools);
-  const kept = tools.cache.layerOfContent(key);
+  const kept = useCache ? tools.cache.layerOfContent(key) : undefined;
   if (kept !== undefined) {
     for (const path of [output, index]) rmSync(path, { force: true });
     return { layer: kept, snapshot: stack(parent, kept, content), kept: true };

@@ -62,7 +62,13 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       clock: new Clock(inputs.epoch),
       signal,
     };
-    const folderTools = { store, native, signal, warn: (code: string, message: string) => emitter.warn(code, message) };
+    const folderTools: FolderTools = {
+      store,
+      native,
+      signal,
+      warn: (code, message) => emitter.warn(code, message),
+      rereads: options.noCache === true,
+    };
     const opened = await openContext(options.context, folderTools);
     context = opened.context;
     const found = await loadDockerfile(options, opened.dockerfile, context, emitter);

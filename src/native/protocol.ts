@@ -4,7 +4,7 @@
  *
  * A frame, in both directions, over the core's standard input and output:
  *
- *     u32 LE  length of the head in bytes (at most 16 MiB)
+ *     u32 LE  length of the head in bytes (of a request at most 16 MiB)
  *     u32 LE  length of the body in bytes (may be 0)
  *     head    JSON, UTF-8
  *     body    bytes whose meaning the head tells
@@ -56,7 +56,7 @@ export interface Selection {
   readonly segments: readonly SelectionSegment[];
   /**
    * Whether a symbolic link that is the last segment is followed (COPY does; it is what `COPY link /x` means).
-   * Links in earlier segments are always followed.
+   * Links in earlier segments are followed up to the first wildcard; what a wildcard matches must be a real folder.
    */
   readonly followLast: boolean;
 }

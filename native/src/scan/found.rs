@@ -36,7 +36,10 @@ pub enum ItemKind {
     File,
     Symlink,
     /// `excluded`: it is only there if something in it is.
-    Directory { listing: Option<FolderId>, excluded: bool },
+    Directory {
+        listing: Option<FolderId>,
+        excluded: bool,
+    },
 }
 
 /// What in the machine's tree an image can have, and what not.

@@ -15,10 +15,8 @@ fn request(root: &Path, selections: &[&str], ignore: &[&str]) -> Scan {
         segments: path.split('/').filter(|name| !name.is_empty()).map(segment).collect(),
         follow_last: true,
     };
-    let rule = |text: &&str| IgnoreRule {
-        pattern: text.trim_start_matches('!').to_owned(),
-        negated: text.starts_with('!'),
-    };
+    let rule =
+        |text: &&str| IgnoreRule { pattern: text.trim_start_matches('!').to_owned(), negated: text.starts_with('!') };
     Scan {
         id: 1,
         root: root.to_str().unwrap().to_owned(),
@@ -50,7 +48,11 @@ fn run(request: Scan) -> Result<Scanned> {
     let Reply::Scanned { matches, misses, warnings, files_read, .. } = reply else { panic!("another reply") };
     let show = |each: &Match| {
         let path = String::from_utf8_lossy(table.entry(each.entry as usize).path).into_owned();
-        if path == each.asked { path } else { format!("{}={path}", each.asked) }
+        if path == each.asked {
+            path
+        } else {
+            format!("{}={path}", each.asked)
+        }
     };
     let matches = matches.iter().map(|list| list.iter().map(show).collect()).collect();
     let misses = misses.iter().map(|miss| miss.as_ref().map(|miss| miss.rule)).collect();
@@ -85,8 +87,24 @@ fn the_root_is_listed_in_tree_order() {
     let folder = sample();
     let scanned = run(request(folder.path(), &[""], &["two", "one"])).unwrap();
     let expected = [
-        "", "a", "a/x", "a-b", "a.txt", "abs", "d", "d/e.txt", "d/f.md", "d/g", "d/g/h.txt", "d/gln", "dang", "dln",
-        "ln", "n", "n/m.txt", "up",
+        "",
+        "a",
+        "a/x",
+        "a-b",
+        "a.txt",
+        "abs",
+        "d",
+        "d/e.txt",
+        "d/f.md",
+        "d/g",
+        "d/g/h.txt",
+        "d/gln",
+        "dang",
+        "dln",
+        "ln",
+        "n",
+        "n/m.txt",
+        "up",
     ];
     assert_eq!(scanned.paths(), expected);
     assert_eq!(scanned.matches, [[""]]);
@@ -166,7 +184,8 @@ fn circles_of_links_are_refused() {
 #[test]
 fn rules_hold_for_real_paths() {
     let folder = sample();
-    let rows: &[(&[&str], &str, &[&str], Option<u64>)] = &[
+    type Row<'a> = (&'a [&'a str], &'a str, &'a [&'a str], Option<u64>);
+    let rows: &[Row<'_>] = &[
         (&["a.txt"], "a.txt", &[], Some(0)),
         (&["x", "a.txt"], "ln", &[], Some(1)),
         (&["ln"], "ln", &[], Some(0)),

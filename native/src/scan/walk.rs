@@ -127,8 +127,7 @@ impl<'a> Walk<'a> {
     }
 
     fn list(&self, listing: &Listing, names: &mut [MaybeUninit<u8>]) -> Result<Listed> {
-        let mut listed =
-            Listed { folder: Folder::new(listing.path.clone()), below: Vec::new(), warnings: Vec::new() };
+        let mut listed = Listed { folder: Folder::new(listing.path.clone()), below: Vec::new(), warnings: Vec::new() };
         let folder = self.root.open_with(&listing.path, OFlags::RDONLY | OFlags::DIRECTORY);
         let folder = folder.map_err(|error| vanished(error, &listing.path))?;
         let mut path = Vec::new();

@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { KbuildError } from "../../errors.ts";
 import { identityOf } from "../../layers/identity.ts";
@@ -19,6 +19,8 @@ export interface FolderTools {
   readonly native: NativeClient;
   readonly signal: AbortSignal;
   readonly warn: (code: string, message: string) => void;
+  /** Whether files whose times and size are known are read all the same: `--no-cache` trusts nothing. */
+  readonly rereads: boolean;
 }
 
 /** A folder of this machine as a context. Nothing of it is read before it is asked for. */
@@ -48,8 +50,9 @@ export class FolderContext implements BuildContext {
   }
 
   async files(ignore: readonly IgnoreLine[]): Promise<SourceTree> {
-    const { store, native, signal, warn } = this.#tools;
+    const { store, native, signal, warn, rereads } = this.#tools;
     const statCache = join(store.root, "contexts", this.identity);
+    if (rereads) rmSync(statCache, { force: true });
     const description = { label: this.#label, root: this.#root, ignore, statCache };
     return new ContextSource(description, native, signal, (warning) => warn("SpecialFile", leftOut(warning)));
   }

@@ -57,7 +57,7 @@ export async function runLayerStep(
   const draft = new Draft(base);
   const sources = await step.write(draft);
   const items = draft.items();
-  const made = await makeLayer(tools, state.snapshot, items, sources).finally(() => {
+  const made = await makeLayer(tools, state.snapshot, items, sources, step.useCache).finally(() => {
     for (const path of sources.temporary ?? []) rmSync(path, { force: true });
   });
   const files = step.files() ?? "";

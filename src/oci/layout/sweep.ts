@@ -28,6 +28,14 @@ export function sweepTemporary(store: Store, options: { readonly force?: boolean
       fs.rmSync(path, { recursive: true, force: true });
       removed.push(name);
     }
+    // The core replaces the memory of a context from a file beside it.
+    const contexts = join(store.root, "contexts");
+    for (const name of fs.existsSync(contexts) ? fs.readdirSync(contexts) : []) {
+      const path = join(contexts, name);
+      if (!name.endsWith(".tmp") || !isOld(path)) continue;
+      fs.rmSync(path, { force: true });
+      removed.push(name);
+    }
   } catch (error) {
     // A store that cannot be written, or one without a tmp: there is nothing to do here.
     if (errnoOf(error) === undefined) throw error;
@@ -42,6 +50,10 @@ function isLeftover(path: string, name: string): boolean {
     const state = stateOf({ place, pid: Number(pid), started });
     if (state !== "elsewhere") return state === "gone";
   }
+  return isOld(path);
+}
+
+function isOld(path: string): boolean {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false });
   return stat !== undefined && Date.now() - Math.max(stat.mtimeMs, stat.ctimeMs) > 24 * HOUR;
 }

@@ -38,6 +38,7 @@ function toolsFor(entries: readonly Entry[] = []) {
     native: { ingest } as unknown as NativeClient,
     signal: new AbortController().signal,
     warn: (_code, message) => warnings.push(message),
+    rereads: false,
   };
   return { tools, warnings, came: () => Buffer.concat(came) };
 }
