@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import * as path from "node:path";
 import type { Account } from "./accounting.ts";
 import type { Case } from "./cases.ts";
@@ -43,7 +44,10 @@ function bareRunner(name: string, setting: Setting, account: Account, { takes, c
     name,
     takes,
     prepare: async () => {},
-    ready: async () => freshFolder(out, user),
+    async ready() {
+      freshFolder(out, user);
+      execFileSync("sync");
+    },
     run: (each): Promise<Run> =>
       measure(command(each, out), {
         account,

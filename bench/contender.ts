@@ -16,6 +16,8 @@ export interface Contender extends Runner {
   tryOut(): Promise<void>;
   /** The first line that it prints about its version. */
   version(): string;
+  /** Removes its store. */
+  close(): void;
 }
 
 /** A builder in the bench: brings it to a start state, times it, and looks at what it made. */
@@ -84,9 +86,13 @@ export function contender(
       await execute(engine.reset(place("none", out)), place("none", out));
       return;
     }
-    // Root can remove anything.
-    removeStore(store, setting.persons.root ? undefined : engine.remove(store));
+    close();
     freshFolder(store, person);
+  }
+
+  function close(): void {
+    // Root can remove anything. A daemon's folder goes when it stops.
+    if (!engine.daemon) removeStore(store, setting.persons.root ? undefined : engine.remove(store));
   }
 
   async function prime(base: Base): Promise<void> {
@@ -137,6 +143,7 @@ export function contender(
       if (each.start !== "built") await reset();
       if (each.start === "primed") await prime(setting.bases[workloadOf(each).base]);
       freshFolder(out, person);
+      // What was written until now is not to slow down what is timed.
       execFileSync("sync");
     },
     async run(each) {
@@ -154,5 +161,6 @@ export function contender(
       const at = place("none", out);
       return ask(engine.version(), at).trim().split("\n", 1)[0] ?? "";
     },
+    close,
   };
 }

@@ -61,6 +61,7 @@ export async function makeField(
       engine.daemon && (await startDaemon(engine.daemon, engine.name, setting.places, account, setting.registry));
     if (daemon) services.push(daemon);
     const taker = contender(engine, person, account, daemon?.socket ?? "", setting);
+    closing.push(() => taker.close());
     await taker.tryOut();
     return { taker, note: daemon?.note ?? "" };
   }

@@ -37,9 +37,8 @@ const TOLD_BYTES = 2000;
 
 /** Runs one command to its end. @throws CommandFailed */
 export async function measure(command: readonly string[], options: MeasureOptions): Promise<Figures> {
-  const { account, person, signal } = options;
+  const { account, signal } = options;
   signal.throwIfAborted();
-  const [program = "", ...argv] = command;
   const log = fs.openSync(options.log, "a+");
   try {
     fs.writeSync(log, `\n$ ${command.join(" ")}\n`);
@@ -48,38 +47,46 @@ export async function measure(command: readonly string[], options: MeasureOption
     const memory = memoryOf(account);
     // The bench stays in the account while the command runs: leaving it, it would hold up the start of processes.
     account.enter();
-    const started = process.hrtime.bigint();
-    const child = spawn(program, argv, {
-      cwd: options.cwd,
-      env: options.env,
-      stdio: ["ignore", log, log],
-      detached: true,
-      ...person.become,
-    });
-    const { pid } = child;
-    if (pid !== undefined) account.watch(pid);
-    const stop = (): void => {
-      if (pid !== undefined) killGroup(pid);
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    const timer = setTimeout(stop, options.patience * 1000);
     const sampling = setInterval(memory.sample, SAMPLE_EVERY);
-    const end = await new Promise<string>((resolve) => {
-      child.once("error", (error) => resolve(error.message));
-      child.once("exit", (status, killer) => resolve(killer ?? (status === 0 ? "" : `status ${status}`)));
+    const { wall, failure } = await runToEnd(command, options, log).finally(() => {
+      clearInterval(sampling);
+      account.leave();
     });
-    const wall = Number(process.hrtime.bigint() - started) / 1e9;
-    clearInterval(sampling);
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-    account.leave();
     signal.throwIfAborted();
-    if (end !== "") throw new CommandFailed(`${command.join(" ")}: ${end}\n${tail(log, from)}`);
+    if (failure !== "") throw new CommandFailed(`${command.join(" ")}: ${failure}\n${tail(log, from)}`);
     const after = account.usage();
-    return { wall, user: after.user - before.user, system: after.system - before.system, peak: memory.peak() };
+    // The clocks of the group and of the bench's own share differ by a little, which shows where next to nothing was used.
+    const user = Math.max(0, after.user - before.user);
+    const system = Math.max(0, after.system - before.system);
+    return { wall, user, system, peak: memory.peak() };
   } finally {
     fs.closeSync(log);
   }
+}
+
+/** Seconds from the start of a process to its end, and why it failed; empty when it did not. */
+async function runToEnd(
+  [program = "", ...argv]: readonly string[],
+  { account, person, env, cwd, patience, signal }: MeasureOptions,
+  log: number,
+): Promise<{ readonly wall: number; readonly failure: string }> {
+  const started = process.hrtime.bigint();
+  const child = spawn(program, argv, { cwd, env, stdio: ["ignore", log, log], detached: true, ...person.become });
+  const { pid } = child;
+  if (pid !== undefined) account.watch(pid);
+  const stop = (): void => {
+    if (pid !== undefined) killGroup(pid);
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  const timer = setTimeout(stop, patience * 1000);
+  const failure = await new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (status, killer) => resolve(killer ?? (status === 0 ? "" : `status ${status}`)));
+  });
+  const wall = Number(process.hrtime.bigint() - started) / 1e9;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", stop);
+  return { wall, failure };
 }
 
 /**

@@ -12,11 +12,12 @@ export interface ReportOptions {
 }
 
 const MIB = 1 << 20;
+const LONGEST_MESSAGE = 600;
 
 /** All tables as markdown: what was missing, the subject beside its fastest peer and the bare cost, then every engine. */
 export function report(measured: readonly Measured[], options: ReportOptions): string {
   const parts = [
-    ...[...options.missing].map(([name, why]) => `> **${name} took no part**: ${firstLine(why)}\n`),
+    ...[...options.missing].map(([name, why]) => `> **${name} took no part**: ${brief(why)}\n`),
     options.about.map((line) => `- ${line}`).join("\n"),
     "",
     ratioTable(measured, options),
@@ -24,7 +25,7 @@ export function report(measured: readonly Measured[], options: ReportOptions): s
     engineTable(measured, options),
   ];
   const failed = measured.flatMap(({ name, failures }) =>
-    [...failures].map(([who, why]) => `- ${name}, ${who}: ${firstLine(why)}`),
+    [...failures].map(([who, why]) => `- ${name}, ${who}: ${brief(why)}`),
   );
   if (failed.length > 0) parts.push("", "**Failed:**", "", ...failed);
   return `${parts.join("\n")}\n`;
@@ -74,8 +75,8 @@ function engineTable(measured: readonly Measured[], { missing }: ReportOptions):
       each[0]?.bytes === undefined ? "" : (each[0].bytes / MIB).toFixed(1),
     ]),
     ...[...failures.keys()].map((who) => [name, who, "FAILED", "", "", ""]),
-    ...[...missing.keys()].map((who) => [name, who, "took no part", "", "", ""]),
   ]);
+  for (const name of missing.keys()) rows.push(["all", name, "took no part", "", "", ""]);
   return table(["case", "engine", "s (least to most)", "CPU s, user + system", "MiB", "archive MiB"], rows);
 }
 
@@ -124,6 +125,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map((_, column) => (column === 0 ? "---" : "--:"))), ...rows.map(line)].join("\n");
 }
 
-function firstLine(text: string): string {
-  return text.trim().split("\n", 1)[0] ?? "";
+/** A message on one line of bounded length, since an engine may have printed a lot. */
+function brief(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length <= LONGEST_MESSAGE
+    ? line
+    : `${line.slice(0, LONGEST_MESSAGE / 2)} … ${line.slice(-LONGEST_MESSAGE / 2)}`;
 }

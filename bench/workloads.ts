@@ -43,7 +43,7 @@ export const WORKLOADS: readonly Workload[] = [
     base: "tiny",
     instructions: ["COPY . /app"],
     proof: "app/node_modules/pkg-00001/package.json",
-    fill: (folder, scale) => putModules(folder, Math.round(30_000 * scale), 1900, new Material("W2")),
+    fill: (folder, scale) => putModules(folder, Math.round(30_000 * scale), 1870, new Material("W2")),
   },
   {
     name: "W3",
