@@ -39,7 +39,6 @@ await Promise.all([
     outfile: "dist/cli.cjs",
     format: "cjs",
     minifySyntax: true,
-    minifyWhitespace: true,
     keepNames: false,
     external: ["@napi-rs/blake-hash"],
     plugins: [apart],

@@ -130,8 +130,9 @@ export class EntryTable {
     const bytes = this.#bytes;
     const type = bytes.readUInt8(at + 24) as EntryType;
     const isDevice = type === EntryType.characterDevice || type === EntryType.blockDevice;
+    const path = this.path(index);
     return {
-      path: this.path(index),
+      path,
       type,
       mode: bytes.readUInt32LE(at + 28),
       uid: bytes.readUInt32LE(at + 32),
@@ -143,7 +144,7 @@ export class EntryTable {
       xattrs: this.#xattrs(index),
       digest: this.digest(index),
       inodeGroup: Number(bytes.readBigUInt64LE(at + 88)),
-      source: this.#source(index),
+      source: this.#source(index, path),
     };
   }
 
@@ -214,6 +215,12 @@ export class EntryTable {
     throw new KbuildError("internal.entryTable", "an entry table points past its end");
   }
 
+  #hasOwnPathAt(record: number): boolean {
+    const bytes = this.#bytes;
+    const isSameStart = bytes.readUInt32LE(record) === bytes.readUInt32LE(record + 72);
+    return isSameStart && bytes.readUInt32LE(record + 4) === bytes.readUInt32LE(record + 76);
+  }
+
   #xattrs(index: number): readonly Xattr[] {
     const bytes = this.#slice(index, 16);
     if (bytes.length === 0) return NO_XATTRS;
@@ -227,13 +234,14 @@ export class EntryTable {
     return list;
   }
 
-  #source(index: number): Source {
+  /** `path` is the entry's own, which a file in a context mostly has as well: one string is kept for both. */
+  #source(index: number, path: string): Source {
     const at = this.#record(index);
     const number = this.#bytes.readUInt32LE(at + 52);
     const offset = Number(this.#bytes.readBigUInt64LE(at + 64));
     switch (this.#bytes.readUInt8(at + 26)) {
       case 1:
-        return { kind: "file", root: number, path: decodePath(this.#slice(index, 72)) };
+        return { kind: "file", root: number, path: this.#hasOwnPathAt(at) ? path : decodePath(this.#slice(index, 72)) };
       case 2:
         return { kind: "blob", blob: number, offset };
       case 3: {
@@ -261,9 +269,12 @@ function framed(bytes: Buffer, at: number): Buffer {
 
 /** The bytes of a table with these entries, which must be in tree order. */
 export function encodeEntries(entries: Iterable<Entry>): Buffer {
-  const builder = new EntryTableBuilderBytes();
-  for (const entry of entries) builder.add(entry);
-  return builder.finish();
+  const list: readonly Entry[] = Array.isArray(entries) ? entries : [...entries];
+  let heap = 0;
+  for (const entry of list) heap += heapLength(entry);
+  const writer = new TableWriter(list.length, heap);
+  for (const [index, entry] of list.entries()) writer.put(index, entry);
+  return writer.bytes;
 }
 
 /** Orders two paths bytewise with `/` lower than every other byte. */
@@ -279,93 +290,88 @@ export function compareTreeOrder(left: Uint8Array, right: Uint8Array): number {
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Grows the two parts of a table, records and heap, side by side. */
-class EntryTableBuilderBytes {
-  #records: Buffer = Buffer.alloc(RECORD * 64);
-  #heap: Buffer = Buffer.alloc(4096);
-  #heapLength = 0;
-  #count = 0;
+/** Bytes that an entry takes in the heap. */
+function heapLength(entry: Entry): number {
+  const { path, link, xattrs, source } = entry;
+  const content = source.kind === "inline" ? source.bytes.length : 0;
+  const sourcePath = source.kind === "file" && source.path !== path ? pathLength(source.path) : 0;
+  return pathLength(path) + pathLength(link) + encodeXattrs(xattrs).length + content + sourcePath;
+}
 
-  add(entry: Entry): void {
-    if ((this.#count + 1) * RECORD > this.#records.length) this.#records = grow(this.#records, 0);
-    const at = this.#count * RECORD;
-    const records = this.#records;
-    const path = encodePath(entry.path);
-    this.#put(at, path);
+function pathLength(path: string): number {
+  return path.isWellFormed() ? Buffer.byteLength(path, "utf8") : encodePath(path).length;
+}
+
+/** Writes records and heap into a buffer of just the size that they need: tables are large. */
+class TableWriter {
+  readonly bytes: Buffer;
+  readonly #heap: number;
+  #heapLength = 0;
+
+  constructor(count: number, heap: number) {
+    this.#heap = HEADER + count * RECORD;
+    this.bytes = Buffer.alloc(this.#heap + heap);
+    this.bytes.writeUInt32LE(MAGIC, 0);
+    this.bytes.writeUInt32LE(1, 4);
+    this.bytes.writeUInt32LE(count, 8);
+    this.bytes.writeBigUInt64LE(BigInt(heap), 16);
+  }
+
+  put(index: number, entry: Entry): void {
+    const at = HEADER + index * RECORD;
+    const { bytes } = this;
+    this.#put(at, encodePath(entry.path));
     this.#put(at + 8, entry.link === "" ? NO_BYTES : encodePath(entry.link));
     this.#put(at + 16, encodeXattrs(entry.xattrs));
-    records.writeUInt8(entry.type, at + 24);
-    records.writeUInt8(entry.digest === undefined ? 0 : 1, at + 25);
-    records.writeUInt32LE(entry.mode, at + 28);
-    records.writeUInt32LE(entry.uid, at + 32);
-    records.writeUInt32LE(entry.gid, at + 36);
-    records.writeBigInt64LE(BigInt(entry.mtime.seconds), at + 40);
-    records.writeUInt32LE(entry.mtime.nanoseconds, at + 48);
-    records.writeBigUInt64LE(BigInt(entry.size), at + 56);
-    records.writeUInt32LE(entry.device?.major ?? 0, at + 80);
-    records.writeUInt32LE(entry.device?.minor ?? 0, at + 84);
-    records.writeBigUInt64LE(BigInt(entry.inodeGroup), at + 88);
-    if (entry.digest !== undefined) records.set(entry.digest, at + 96);
-    this.#putSource(at, entry.source, path);
-    this.#count += 1;
+    bytes.writeUInt8(entry.type, at + 24);
+    bytes.writeUInt8(entry.digest === undefined ? 0 : 1, at + 25);
+    bytes.writeUInt32LE(entry.mode, at + 28);
+    bytes.writeUInt32LE(entry.uid, at + 32);
+    bytes.writeUInt32LE(entry.gid, at + 36);
+    bytes.writeBigInt64LE(BigInt(entry.mtime.seconds), at + 40);
+    bytes.writeUInt32LE(entry.mtime.nanoseconds, at + 48);
+    bytes.writeBigUInt64LE(BigInt(entry.size), at + 56);
+    bytes.writeUInt32LE(entry.device?.major ?? 0, at + 80);
+    bytes.writeUInt32LE(entry.device?.minor ?? 0, at + 84);
+    bytes.writeBigUInt64LE(BigInt(entry.inodeGroup), at + 88);
+    if (entry.digest !== undefined) bytes.set(entry.digest, at + 96);
+    this.#putSource(at, entry.source, entry.path);
   }
 
-  finish(): Buffer {
-    const header = Buffer.alloc(HEADER);
-    header.writeUInt32LE(MAGIC, 0);
-    header.writeUInt32LE(1, 4);
-    header.writeUInt32LE(this.#count, 8);
-    header.writeBigUInt64LE(BigInt(this.#heapLength), 16);
-    return Buffer.concat([
-      header,
-      this.#records.subarray(0, this.#count * RECORD),
-      this.#heap.subarray(0, this.#heapLength),
-    ]);
-  }
-
-  #putSource(at: number, source: Source, path: Buffer): void {
-    const records = this.#records;
+  #putSource(at: number, source: Source, path: string): void {
+    const { bytes } = this;
     switch (source.kind) {
       case "none":
         return;
-      case "file": {
-        records.writeUInt8(1, at + 26);
-        records.writeUInt32LE(source.root, at + 52);
-        const sourcePath = encodePath(source.path);
-        if (sourcePath.equals(path)) records.copy(records, at + 72, at, at + 8);
-        else this.#put(at + 72, sourcePath);
+      case "file":
+        bytes.writeUInt8(1, at + 26);
+        bytes.writeUInt32LE(source.root, at + 52);
+        if (source.path === path) bytes.copy(bytes, at + 72, at, at + 8);
+        else this.#put(at + 72, encodePath(source.path));
         return;
-      }
       case "blob":
-        records.writeUInt8(2, at + 26);
-        records.writeUInt32LE(source.blob, at + 52);
-        records.writeBigUInt64LE(BigInt(source.offset), at + 64);
+        bytes.writeUInt8(2, at + 26);
+        bytes.writeUInt32LE(source.blob, at + 52);
+        bytes.writeBigUInt64LE(BigInt(source.offset), at + 64);
         return;
       case "inline":
-        records.writeUInt8(3, at + 26);
-        records.writeBigUInt64LE(BigInt(this.#heapLength), at + 64);
+        bytes.writeUInt8(3, at + 26);
+        bytes.writeBigUInt64LE(BigInt(this.#heapLength), at + 64);
         this.#append(source.bytes);
     }
   }
 
   /** Puts bytes into the heap, and their offset and length at `field`. */
   #put(field: number, bytes: Uint8Array): void {
-    this.#records.writeUInt32LE(bytes.length === 0 ? 0 : this.#heapLength, field);
-    this.#records.writeUInt32LE(bytes.length, field + 4);
+    this.bytes.writeUInt32LE(bytes.length === 0 ? 0 : this.#heapLength, field);
+    this.bytes.writeUInt32LE(bytes.length, field + 4);
     this.#append(bytes);
   }
 
   #append(bytes: Uint8Array): void {
-    if (this.#heapLength + bytes.length > this.#heap.length) this.#heap = grow(this.#heap, bytes.length);
-    this.#heap.set(bytes, this.#heapLength);
+    this.bytes.set(bytes, this.#heap + this.#heapLength);
     this.#heapLength += bytes.length;
   }
-}
-
-function grow(buffer: Buffer, extra: number): Buffer {
-  const larger = Buffer.alloc(buffer.length * 2 + extra);
-  buffer.copy(larger);
-  return larger;
 }
 
 function encodeXattrs(xattrs: readonly Xattr[]): Buffer {

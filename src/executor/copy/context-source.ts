@@ -55,13 +55,11 @@ export class ContextSource implements SourceTree {
     );
     for (const warning of head.warnings) this.#warn(warning);
     const table = new EntryTable(bytes);
-    const known = new Map<number, SourceEntry>();
+    /** By number: several sources can have one file in common. */
+    const known: (SourceEntry | undefined)[] = new Array(table.length);
     const entryAt = (index: number): SourceEntry => {
-      let entry = known.get(index);
-      if (entry === undefined) {
-        entry = contextEntry(table.entry(index));
-        known.set(index, entry);
-      }
+      const entry = known[index] ?? contextEntry(table.entry(index));
+      known[index] = entry;
       return entry;
     };
     return patterns.map((pattern, number): SelectResult => {
