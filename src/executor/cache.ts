@@ -15,6 +15,12 @@ export interface RecordedLayer {
   readonly blob: Descriptor;
 }
 
+/** The blobs that make an image besides its layers. */
+export interface RecordedImage {
+  readonly manifest: Descriptor;
+  readonly config: Descriptor;
+}
+
 /** What a step came to. */
 export interface StepRecord {
   /** RFC 3339: when it was made, which its history entry says ever after. */
@@ -84,6 +90,18 @@ export class Cache {
 
   putLastParts(place: string, parts: KeyParts): void {
     this.#write("places", place, parts);
+  }
+
+  /** What an image of exactly this making was written as before. */
+  image(identity: string): RecordedImage | undefined {
+    const record = this.#read("images", identity);
+    if (!isObject(record) || !isDescriptor(record.manifest) || !isDescriptor(record.config)) return undefined;
+    const { manifest, config } = record;
+    return this.#store.hasBlob(manifest) && this.#store.hasBlob(config) ? { manifest, config } : undefined;
+  }
+
+  putImage(identity: string, record: RecordedImage): void {
+    this.#write("images", identity, record);
   }
 
   /** The compressed form of a layer that was made before. */

@@ -1,18 +1,55 @@
 import { identityOf } from "../layers/identity.ts";
 import { encodeJson } from "../oci/digest.ts";
-import { type Image, imageFromStore } from "../oci/image.ts";
-import { type ContainerConfig, type Descriptor, type ImageConfig, type Manifest, MediaType } from "../oci/types.ts";
-import type { ImageState } from "./state.ts";
+import {
+  type ContainerConfig,
+  type Descriptor,
+  type Digest,
+  type ImageConfig,
+  type Manifest,
+  MediaType,
+} from "../oci/types.ts";
+import type { ImageState, LayerReference } from "./state.ts";
 import type { Tools } from "./tools.ts";
+
+/** An image whose config and manifest are in the store. */
+export interface WrittenImage {
+  /** Of the manifest. */
+  readonly descriptor: Descriptor;
+  /** Digest of the config. */
+  readonly id: Digest;
+  readonly layers: readonly LayerReference[];
+}
 
 /**
  * Writes the config and the manifest of a finished image into the store. The same state gives the same bytes: the
- * image's time is that of its newest instruction, which the cache keeps.
+ * image's time is that of its newest instruction, which the cache keeps. What was written before is known by the state
+ * and not computed again.
  * OCI image-spec config.md, manifest.md.
  */
-export function writeImage(tools: Tools, state: ImageState, labels: Readonly<Record<string, string>>): Image {
-  const { store } = tools;
-  const config: ImageConfig = {
+export function writeImage(tools: Tools, state: ImageState, labels: Readonly<Record<string, string>>): WrittenImage {
+  const { store, cache } = tools;
+  const layers = state.snapshot.layers.map(({ blob, diffId }) => ({ blob: ociLayer(blob), diffId }));
+  const config = encodeJson(configOf(tools, state, labels));
+  const identity = identityOf(
+    "image",
+    config,
+    layers.map(({ blob }) => [blob.mediaType, blob.digest, blob.size]),
+  );
+  const known = cache.image(identity);
+  if (known !== undefined) return { descriptor: known.manifest, id: known.config.digest, layers };
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociManifest,
+    config: store.writeBlob(config, MediaType.ociConfig),
+    layers: layers.map(({ blob }) => blob),
+  };
+  const descriptor = store.writeBlob(encodeJson(manifest), MediaType.ociManifest);
+  cache.putImage(identity, { manifest: descriptor, config: manifest.config });
+  return { descriptor, id: manifest.config.digest, layers };
+}
+
+function configOf(tools: Tools, state: ImageState, labels: Readonly<Record<string, string>>): ImageConfig {
+  return {
     created: createdOf(tools, state),
     ...(state.author === undefined ? {} : { author: state.author }),
     architecture: state.platform.architecture,
@@ -23,13 +60,6 @@ export function writeImage(tools: Tools, state: ImageState, labels: Readonly<Rec
     rootfs: { type: "layers", diff_ids: state.snapshot.layers.map((layer) => layer.diffId) },
     history: state.history,
   };
-  const manifest: Manifest = {
-    schemaVersion: 2,
-    mediaType: MediaType.ociManifest,
-    config: store.writeBlob(encodeJson(config), MediaType.ociConfig),
-    layers: state.snapshot.layers.map(({ blob }) => ociLayer(blob)),
-  };
-  return imageFromStore(store, store.writeBlob(encodeJson(manifest), MediaType.ociManifest));
 }
 
 function createdOf(tools: Tools, state: ImageState): string {

@@ -109,7 +109,7 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       imageId: exported.id,
       descriptor: exported.descriptor,
       tags: inputs.references.map(canonicalName),
-      layers: exported.layers.map(({ descriptor: { digest, size, mediaType }, diffId }) => ({
+      layers: exported.layers.map(({ blob: { digest, size, mediaType }, diffId }) => ({
         diffId,
         digest,
         size,

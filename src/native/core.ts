@@ -1,10 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { KbuildError } from "../errors.ts";
+import { lazyBuiltin } from "../lazy-builtin.ts";
 import { nativePath } from "./binary.ts";
 import { encodeHead, FrameReader } from "./frames.ts";
 import { PROTOCOL_VERSION, type Reply, type Request } from "./protocol.ts";
+
+const childProcess = lazyBuiltin<typeof import("node:child_process")>("node:child_process");
 
 /** What is kept of what the core prints to its standard error. */
 const STDERR_KEPT = 4096;
@@ -38,7 +41,7 @@ export class Core {
     this.#listener = listener;
     const path = nativePath();
     // The core's descriptor 3 is our standard output, for an archive that goes there.
-    const child = spawn(path, [], { stdio: ["pipe", "pipe", "pipe", 1], windowsHide: true });
+    const child = childProcess().spawn(path, [], { stdio: ["pipe", "pipe", "pipe", 1], windowsHide: true });
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) {
       throw new KbuildError("machine.noNative", `the core of kbuild at ${path} cannot be started: no pipes are left`);

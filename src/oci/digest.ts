@@ -1,9 +1,11 @@
-import { createHash } from "node:crypto";
+import { lazyBuiltin } from "../lazy-builtin.ts";
 import type { Digest } from "./types.ts";
+
+const crypto = lazyBuiltin<typeof import("node:crypto")>("node:crypto");
 
 /** The SHA-256 digest of bytes, as descriptors have it. */
 export function digestOf(bytes: Uint8Array): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return `sha256:${crypto().createHash("sha256").update(bytes).digest("hex")}`;
 }
 
 /** The 64 hexadecimal digits of a digest: the name of its file below `blobs/sha256/`. */

@@ -1,11 +1,13 @@
+import { rmSync } from "node:fs";
 import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BaseImage, scratchState, stateOfImage } from "../../src/executor/base.ts";
 import { Cache } from "../../src/executor/cache.ts";
-import { writeImage } from "../../src/executor/image.ts";
+import { type WrittenImage, writeImage } from "../../src/executor/image.ts";
 import { type ImageState, SCRATCH_CONFIG } from "../../src/executor/state.ts";
 import { Clock, type Tools } from "../../src/executor/tools.ts";
+import { imageFromStore } from "../../src/oci/image.ts";
 import { openStore } from "../../src/oci/layout/store.ts";
 import { type ContainerConfig, type DiffId, type Digest, type History, MediaType } from "../../src/oci/types.ts";
 import { workspace } from "../support/workspace.ts";
@@ -99,17 +101,29 @@ const state: ImageState = {
   history: [{ created: "2021-01-01T00:00:00Z" }, { created: "2022-01-01T00:00:00Z", empty_layer: true }],
 };
 
+/** The image as the store has it. */
+const stored = ({ descriptor }: WrittenImage) => imageFromStore(store, descriptor);
+
 Image("the same state gives the same bytes", () => {
   const [one, two] = [writeImage(tools, state, {}), writeImage(tools, state, {})];
   assert.is(one.descriptor.digest, two.descriptor.digest);
-  assert.is(one.config.created, "2022-01-01T00:00:00Z");
-  assert.is(one.config.author, "me");
-  assert.is(one.config.variant, "v8");
+  const { config } = stored(one);
+  assert.is(config.created, "2022-01-01T00:00:00Z");
+  assert.is(config.author, "me");
+  assert.is(config.variant, "v8");
+  assert.is(one.id, stored(one).id);
   assert.is.not(writeImage(tools, { ...state, author: undefined }, {}).descriptor.digest, one.descriptor.digest);
 });
 
+Image("an image whose manifest is gone is written again", () => {
+  const one = writeImage(tools, state, { again: "1" });
+  rmSync(store.blobPath(one.descriptor.digest));
+  assert.equal(writeImage(tools, state, { again: "1" }), one);
+  assert.is(stored(one).id, one.id);
+});
+
 Image("labels that are told stand before the Dockerfile's", () => {
-  const { config } = writeImage(tools, state, { b: "3", c: "4" });
+  const { config } = stored(writeImage(tools, state, { b: "3", c: "4" }));
   assert.equal(config.config?.Labels, { a: "1", b: "3", c: "4" });
   assert.equal(state.config.Labels, { a: "1", b: "2" });
 });
@@ -120,7 +134,7 @@ Image("an image without any history keeps the time that it was first made at", a
   await new Promise((resolve) => setTimeout(resolve, 5));
   assert.is(writeImage(tools, bare, {}).descriptor.digest, first.descriptor.digest);
   const clamped = { ...tools, clock: new Clock(0) };
-  assert.is(writeImage(clamped, bare, {}).config.created, "1970-01-01T00:00:00.000Z");
+  assert.is(stored(writeImage(clamped, bare, {})).config.created, "1970-01-01T00:00:00.000Z");
   assert.equal(clamped.clock.mtime(), { seconds: 0, nanoseconds: 0 });
 });
 
@@ -129,7 +143,7 @@ Image("layers of docker's types are named as OCI's", () => {
     store.writeBlob(Buffer.from(String(number)), type),
   );
   const layers = blobs.map((blob) => ({ diffId: blob.digest, blob }));
-  const { manifest } = writeImage(tools, { ...state, snapshot: { layers, content: "y" } }, {});
+  const { manifest } = stored(writeImage(tools, { ...state, snapshot: { layers, content: "y" } }, {}));
   assert.equal(
     manifest.layers.map(({ mediaType }) => mediaType),
     [MediaType.ociLayerGzip, MediaType.ociLayer, MediaType.ociLayerZstd],

@@ -4,6 +4,7 @@ import type { ContentOrigin } from "../../layers/draft.ts";
 import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
 import type { NativeClient } from "../../native/client.ts";
 import type { BlobSource, IgnoreRule, ScanWarning } from "../../native/protocol.ts";
+import { readPlainFiles } from "./plain-files.ts";
 import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
 
 /** What a context is made of. */
@@ -43,6 +44,8 @@ export class ContextSource implements SourceTree {
 
   async select(patterns: readonly SourcePattern[], digest: boolean): Promise<readonly SelectResult[]> {
     const { root, ignore, statCache } = this.#description;
+    const plain = readPlainFiles(root, patterns, ignore);
+    if (plain !== undefined) return plain.map(plainResult);
     const { head, table: bytes } = await this.#native.scan(
       {
         root,
@@ -94,6 +97,10 @@ export class ContextSource implements SourceTree {
     }
     return names;
   }
+}
+
+function plainResult(entry: Entry): SelectResult {
+  return { kind: "found", matches: [{ ...contextEntry(entry), asked: entry.path, below: [] }] };
 }
 
 /** Files of a context belong to root in the image, and have no extended attributes: as docker takes them. */

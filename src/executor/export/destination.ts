@@ -1,7 +1,6 @@
 import { closeSync, createReadStream, createWriteStream, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { KbuildError } from "../../errors.ts";
 import type { Output } from "../../native/protocol.ts";
 import { errnoOf, explainFault } from "../../oci/layout/faults.ts";
@@ -61,6 +60,7 @@ async function throughTemporary(
   const temporary = tools.store.temporaryPath();
   try {
     await write({ path: temporary });
+    const { pipeline } = await import("node:stream/promises");
     const output: Writable = createWriteStream(dest, { flags: "w" });
     await pipeline(createReadStream(temporary, { highWaterMark: 1 << 20 }), output, { signal: tools.signal });
   } catch (error) {

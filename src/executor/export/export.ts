@@ -1,6 +1,7 @@
-import type { Image } from "../../oci/image.ts";
+import { imageFromStore } from "../../oci/image.ts";
 import { canonicalName, type Reference } from "../../oci/reference.ts";
 import type { Emitter, StepReporter } from "../emitter.ts";
+import type { WrittenImage } from "../image.ts";
 import type { OutputOptions } from "../options.ts";
 import type { Snapshot } from "../state.ts";
 import type { Tools } from "../tools.ts";
@@ -9,7 +10,7 @@ import { exportFiles } from "./files.ts";
 
 /** What is to go out. */
 export interface Export {
-  readonly image: Image;
+  readonly image: WrittenImage;
   readonly snapshot: Snapshot;
   readonly references: readonly Reference[];
 }
@@ -28,7 +29,7 @@ export async function exportAll(
   emitter: Emitter,
   what: Export,
   outputs: readonly OutputOptions[],
-): Promise<Image> {
+): Promise<WrittenImage> {
   let { image } = what;
   for (const output of outputs) {
     image = await emitter.run({ name: NAMES[output.type], kind: "export" }, (reporter) =>
@@ -38,7 +39,12 @@ export async function exportAll(
   return image;
 }
 
-async function exportOne(tools: Tools, what: Export, output: OutputOptions, reporter: StepReporter): Promise<Image> {
+async function exportOne(
+  tools: Tools,
+  what: Export,
+  output: OutputOptions,
+  reporter: StepReporter,
+): Promise<WrittenImage> {
   const { image, snapshot, references } = what;
   switch (output.type) {
     case "image":
@@ -48,10 +54,11 @@ async function exportOne(tools: Tools, what: Export, output: OutputOptions, repo
       return image;
     case "docker":
     case "oci": {
-      const written = await exportArchive(tools, image, references, output, reporter);
-      say(reporter, `exporting manifest ${written.descriptor.digest}`);
-      say(reporter, `exporting config ${written.id}`);
-      return written;
+      const stored = imageFromStore(tools.store, image.descriptor);
+      const { descriptor, id, layers } = await exportArchive(tools, stored, references, output, reporter);
+      say(reporter, `exporting manifest ${descriptor.digest}`);
+      say(reporter, `exporting config ${id}`);
+      return { descriptor, id, layers: layers.map(({ descriptor: blob, diffId }) => ({ blob, diffId })) };
     }
     case "tar":
     case "local":

@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { KbuildError } from "../../errors.ts";
 import { errnoOf, explainFault } from "./faults.ts";
 import { ownIdentity, type ProcessIdentity, stateOf } from "./process.ts";
@@ -42,7 +41,7 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     if (token !== undefined) return held(path, token);
     if (breakIfDead(path, silence)) continue;
     if (Date.now() >= deadline) throw lockedError(path, patience);
-    await sleep(Math.min(2 + round, 20) * (0.5 + Math.random()));
+    await pause(Math.min(2 + round, 20) * (0.5 + Math.random()));
   }
 }
 
@@ -165,4 +164,8 @@ function lockedError(path: string, patience: number): KbuildError {
   return new KbuildError("machine.locked", `${path} has been held by ${who} for ${Math.round(patience / 1000)} s`, {
     hint: "Wait for the other kbuild to end, or stop it",
   });
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

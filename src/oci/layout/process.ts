@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
+import { lazyBuiltin } from "../../lazy-builtin.ts";
 
 /**
  * Who a process is, so that another one can tell later whether it still lives. A pid alone does not do: it is given out
@@ -12,6 +12,8 @@ export interface ProcessIdentity {
   /** Where the pid has its meaning: this run of the machine and the pid namespace. No slash, no space, no dash. */
   readonly place: string;
 }
+
+const os = lazyBuiltin<typeof import("node:os")>("node:os");
 
 let own: ProcessIdentity | undefined;
 
@@ -52,7 +54,7 @@ function startTime(pid: string): string | undefined {
 
 /** The pid namespace's number is the same on every machine for the first one, so the boot's id goes with it. */
 function place(): string {
-  const boot = attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "latin1")) ?? hostname();
+  const boot = attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "latin1")) ?? os().hostname();
   const namespace = attempt(() => readlinkSync("/proc/self/ns/pid")) ?? "";
   return `${boot.replace(/[^0-9A-Za-z]/g, "")}.${namespace.replace(/[^0-9]/g, "")}`;
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { KbuildError } from "../../errors.ts";
@@ -112,8 +111,7 @@ export class Store {
    */
   temporaryPath(suffix = ""): string {
     const { place, pid, started } = ownIdentity();
-    const random = randomBytes(4).toString("hex");
-    return join(this.temporaryFolder, `${place}-${pid}-${started}-${this.#temporaries++}${random}${suffix}`);
+    return join(this.temporaryFolder, `${place}-${pid}-${started}-${this.#temporaries++}${uniqueWord()}${suffix}`);
   }
 
   // ---------------------------------------------------------------- blobs
@@ -326,6 +324,11 @@ export class Store {
   }
 }
 
+/** A word that no other process comes to at the same time, with the process's own id beside it. */
+function uniqueWord(): string {
+  return process.hrtime.bigint().toString(36);
+}
+
 const EMPTY_INDEX: ImageIndex = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] };
 
 function checkVersion(text: string, root: string): void {
@@ -398,7 +401,7 @@ function makeFolder(path: string, mode: number): void {
 function createFile(root: string, name: string, value: object): void {
   const path = join(root, name);
   if (fs.existsSync(path)) return;
-  const temporary = join(root, "tmp", `${name}-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const temporary = join(root, "tmp", `${name}-${process.pid}-${uniqueWord()}`);
   try {
     fs.writeFileSync(temporary, encodeJson(value), { flag: "wx" });
     fs.linkSync(temporary, path);
