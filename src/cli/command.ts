@@ -25,7 +25,7 @@ export interface Command {
 }
 
 export function command<T extends OptionTable>(spec: CommandSpec<T>): Command {
-  const help = async (width: number): Promise<string> => (await import("./help.ts")).commandHelp(spec, width);
+  const help = async (width: number): Promise<string> => (await import("./help-text.ts")).commandHelp(spec, width);
   return {
     help,
     execute: async (argv, shell) => {

@@ -116,7 +116,7 @@ export function cutting(
   return (_, response) => {
     response.writeHead(status, { ...headers, "content-length": length });
     response.flushHeaders();
-    response.write(bytes, () => setTimeout(() => response.destroy(), 20));
+    response.write(bytes, () => setTimeout(() => response.destroy(), 150));
   };
 }
 
