@@ -130,7 +130,8 @@ class PlainPrinter {
       this.#write(step, [...lines, words[event.status]]);
     }
     this.#lastPrintedAt = event.at;
-    if (this.#current !== step) return;
+    // One that failed keeps the floor: the reason follows under its name, at the end.
+    if (this.#current !== step || event.status === "failed") return;
     this.#current = undefined;
     const waiting = [...this.#steps.values()].filter((other) => other.startedAt !== undefined && !other.isFinished);
     const next = waiting.find((other) => other.held.length > 0) ?? waiting.find((other) => other.index === undefined);
