@@ -24,7 +24,7 @@ npm_packages
 build_native
 build_dist
 note "building the programs that show the bare cost"
-cargo build --release --quiet --manifest-path bench/raw/Cargo.toml
+cargo build --release --target-dir bench/raw/target --quiet --manifest-path bench/raw/Cargo.toml
 
 mkdir -p "$BENCH_FOLDER"
 if [ "$(id -u)" = 0 ] && ! id "$BENCH_USER" >/dev/null 2>&1; then

@@ -83,8 +83,9 @@ function contextOf(operands: readonly string[]): string {
   return place;
 }
 
-function styleOf(values: Typed, { env, stderr }: BuildShell): Style {
+function styleOf(values: Typed, shell: BuildShell): Style {
   if (values.quiet) return "quiet";
+  const { env } = shell;
   const chosen =
     values.progress ?? (env.BUILDKIT_PROGRESS ? oneOf(PROGRESS)(env.BUILDKIT_PROGRESS, "BUILDKIT_PROGRESS") : "auto");
   if (chosen === "rawjson") {
@@ -93,7 +94,7 @@ function styleOf(values: Typed, { env, stderr }: BuildShell): Style {
     });
   }
   if (chosen !== "auto") return chosen;
-  return stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "plain";
+  return shell.stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "plain";
 }
 
 function outputsOf(values: Typed): readonly OutputOptions[] {

@@ -34,10 +34,10 @@ export const buildCommand = command({
   },
 });
 
-function tellNotes(notes: readonly string[], style: Style, { stderr }: Shell): void {
+function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
   if (style === "quiet" || style === "none") return;
   for (const message of notes)
-    stderr.write(style === "json" ? jsonLine({ type: "note", message }) : `note: ${message}\n`);
+    shell.stderr.write(style === "json" ? jsonLine({ type: "note", message }) : `note: ${message}\n`);
 }
 
 /** Follows the build in the style that was asked for; only that renderer is loaded. */

@@ -1,5 +1,6 @@
 import type * as Engine from "../api.ts";
 import { Interruption } from "./interruption.ts";
+import { syncOutput } from "./sync-output.ts";
 
 /** A stream that is written to: standard output or standard error. */
 export interface Output {
@@ -28,12 +29,13 @@ export interface Shell {
 /** The shell of this process. Its streams are opened when they are first used: each costs a millisecond. */
 export function processShell(argv: readonly string[]): Shell {
   const interruption = new Interruption();
-  let [out, err]: (NodeJS.WriteStream | undefined)[] = [];
-  const guarded = (stream: NodeJS.WriteStream): NodeJS.WriteStream =>
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      // `kbuild … | head`: the reader has seen enough. Nothing else can be done about a broken standard stream either.
-      interruption.interrupt(error.code === "EPIPE" ? "SIGPIPE" : "SIGTERM");
-    });
+  let out: Output | undefined;
+  let err: Output | undefined;
+  const broken = (error: NodeJS.ErrnoException): void => {
+    // `kbuild … | head`: the reader has seen enough. Nothing else can be done about a broken standard stream either.
+    interruption.interrupt(error.code === "EPIPE" ? "SIGPIPE" : "SIGTERM");
+  };
+  const guarded = (stream: NodeJS.WriteStream): Output => stream.on("error", broken);
   return {
     env: process.env,
     get stdin() {
@@ -44,7 +46,7 @@ export function processShell(argv: readonly string[]): Shell {
       return out;
     },
     get stderr() {
-      err ??= guarded(process.stderr);
+      err ??= syncOutput(2, broken) ?? guarded(process.stderr);
       return err;
     },
     interruption,

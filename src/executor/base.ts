@@ -6,7 +6,7 @@ import type { Store } from "../oci/layout/store.ts";
 import { choosePlatform, formatPlatform, runsOn } from "../oci/platform.ts";
 import { canonicalName, parseReference, type Reference } from "../oci/reference.ts";
 import type { RegistryClient } from "../oci/registry/client.ts";
-import { isIndexType, parseIndex } from "../oci/shape.ts";
+import { isIndexType, parseConfig, parseIndex, parseManifest } from "../oci/shape.ts";
 import type { Descriptor, DiffId, History, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { KEY_VERSION } from "./cache.ts";
 import type { Emitter, StepReporter } from "./emitter.ts";
@@ -127,11 +127,30 @@ export class BaseFinder {
     const { store } = this.#tools;
     const descriptor = store.find(reference);
     if (descriptor === undefined) return undefined;
+    const documents = this.#documents(descriptor, platform);
+    if (documents === undefined) return undefined;
+    const { manifest, config } = documents;
+    if (config.architecture !== platform.architecture || !runsOn(config, platform)) return undefined;
+    if ([manifest.config, ...manifest.layers].some((blob) => !store.hasBlob(blob))) return undefined;
+    return baseOf(canonicalName(reference), descriptor, manifest, config);
+  }
+
+  #documents(descriptor: Descriptor, platform: Platform): { manifest: Manifest; config: ImageConfig } | undefined {
+    const { store, cache } = this.#tools;
+    const key = formatPlatform(platform);
+    const known = cache.documents(descriptor.digest, key);
+    if (known !== undefined && store.hasBlob(descriptor)) {
+      const complain = (reason: string) => store.blobs.complain(`what is kept of ${descriptor.digest}: ${reason}`);
+      return {
+        manifest: parseManifest(Buffer.from(known.manifest), complain),
+        config: parseConfig(Buffer.from(known.config), complain),
+      };
+    }
     const image = storedImage(store, descriptor, platform);
-    const isFor = image?.config.architecture === platform.architecture && runsOn(image.config, platform);
-    if (image === undefined || !isFor) return undefined;
-    if (image.layers.some((layer) => !store.hasBlob(layer.descriptor))) return undefined;
-    return baseOf(canonicalName(reference), descriptor, image.manifest, image.config);
+    if (image === undefined) return undefined;
+    const { manifest, config, manifestBytes, configBytes } = image;
+    cache.putDocuments(descriptor.digest, key, { manifest: manifestBytes.toString(), config: configBytes.toString() });
+    return { manifest, config };
   }
 
   async #fromLayout(name: string, context: string, platform: Platform): Promise<BaseImage> {

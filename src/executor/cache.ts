@@ -21,6 +21,15 @@ export interface RecordedImage {
   readonly config: Descriptor;
 }
 
+/**
+ * The text of an image's manifest and config, kept so that a build on it need not compute their digests each time: loading
+ * what computes them takes longer than the rest of a build in which everything is cached.
+ */
+export interface ImageDocuments {
+  readonly manifest: string;
+  readonly config: string;
+}
+
 /** What a step came to. */
 export interface StepRecord {
   /** RFC 3339: when it was made, which its history entry says ever after. */
@@ -90,6 +99,18 @@ export class Cache {
 
   putLastParts(place: string, parts: KeyParts): void {
     this.#write("places", place, parts);
+  }
+
+  /** The documents of an image of the store that were verified by their digests before; see {@link ImageDocuments}. */
+  documents(digest: string, platform: string): ImageDocuments | undefined {
+    const record = this.#read("documents", identityOf(digest, platform));
+    if (!isObject(record)) return undefined;
+    const { manifest, config } = record;
+    return typeof manifest === "string" && typeof config === "string" ? { manifest, config } : undefined;
+  }
+
+  putDocuments(digest: string, platform: string, documents: ImageDocuments): void {
+    this.#write("documents", identityOf(digest, platform), documents);
   }
 
   /** What an image of exactly this making was written as before. */
