@@ -54,7 +54,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ["help"],
     about: "Explain a command",
-    load: async () => (await import("./help.ts")).helpCommand,
+    load: async () => (await import("./help.ts")).helpCommand(commands),
   },
 ];
 

@@ -1,6 +1,6 @@
 import { KbuildError } from "../api.ts";
-import { command } from "./command.ts";
-import { type CommandEntry, commands } from "./commands.ts";
+import { type Command, command } from "./command.ts";
+import type { CommandEntry } from "./commands.ts";
 import { besideColumn, bounded, entry, wrap } from "./help-text.ts";
 import { helpOptions } from "./options.ts";
 import { similar } from "./similar.ts";
@@ -27,39 +27,42 @@ function overview(shown: readonly (readonly [string, CommandEntry])[], width: nu
   return `${parts.join("\n\n")}\n`;
 }
 
-export const helpCommand = command({
-  name: "help",
-  usage: "[COMMAND]",
-  about: "Explains a command, or lists all commands.",
-  options: helpOptions,
-  run: async ({ operands }, { stdout }) => {
-    const width = stdout.columns ?? 100;
-    const name = operands.join(" ");
-    if (name === "") {
-      stdout.write(
-        overview(
-          commands.map((one) => [one.names[0] ?? "", one] as const),
-          width,
-        ),
-      );
-      return;
-    }
-    const found = commands.find(({ names }) => names.includes(name));
-    if (found !== undefined) {
-      stdout.write(await (await found.load()).help(width));
-      return;
-    }
-    // Of several names in a group, the first.
-    const inside = commands.flatMap((one) => {
-      const own = one.names.find((other) => other.startsWith(`${name} `));
-      return own === undefined ? [] : [[own.slice(name.length + 1), one] as const];
-    });
-    if (inside.length === 0) throw unknown(name);
-    stdout.write(overview(inside, width, name));
-  },
-});
+/** The command that tells of the others: they are given, as their table has this one. */
+export function helpCommand(commands: readonly CommandEntry[]): Command {
+  return command({
+    name: "help",
+    usage: "[COMMAND]",
+    about: "Explains a command, or lists all commands.",
+    options: helpOptions,
+    run: async ({ operands }, { stdout }) => {
+      const width = stdout.columns ?? 100;
+      const name = operands.join(" ");
+      if (name === "") {
+        stdout.write(
+          overview(
+            commands.map((one) => [one.names[0] ?? "", one] as const),
+            width,
+          ),
+        );
+        return;
+      }
+      const found = commands.find(({ names }) => names.includes(name));
+      if (found !== undefined) {
+        stdout.write(await (await found.load()).help(width));
+        return;
+      }
+      // Of several names in a group, the first.
+      const inside = commands.flatMap((one) => {
+        const own = one.names.find((other) => other.startsWith(`${name} `));
+        return own === undefined ? [] : [[own.slice(name.length + 1), one] as const];
+      });
+      if (inside.length === 0) throw unknown(name, commands);
+      stdout.write(overview(inside, width, name));
+    },
+  });
+}
 
-function unknown(name: string): KbuildError {
+function unknown(name: string, commands: readonly CommandEntry[]): KbuildError {
   const near = similar(
     name,
     commands.flatMap(({ names }) => names),

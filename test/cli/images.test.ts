@@ -313,7 +313,7 @@ const bad: readonly {
   },
   {
     name: "save into a folder that is not there",
-    argv: ["save", "-o", "/nonexistent/x.tar", "young"],
+    argv: ["save", "-o", "/proc/nonexistent/x.tar", "young"],
     status: 4,
     says: /x\.tar cannot be written/,
   },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as path from "node:path";
-import { HOME } from "./workspace.ts";
+import { HOME, workspace } from "./workspace.ts";
 
 export interface Outcome {
   /** Exit status; null when a signal ended it. */
@@ -26,12 +26,20 @@ export interface CommandOptions {
   readonly started?: (child: ChildProcess) => void;
 }
 
+let ownHome: string | undefined;
+
+/** A home folder of this test process: some tools make one where there is none, and everybody else would see it. */
+function home(): string {
+  ownHome ??= workspace("kbuild-home");
+  return ownHome;
+}
+
 /** Runs a program to its end, whatever its status. */
 export function run(program: string, argv: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, argv, {
       cwd: options.cwd ?? HOME,
-      env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: "/nonexistent", LANG: "C.UTF-8", ...options.env },
+      env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: home(), LANG: "C.UTF-8", ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
     });
