@@ -1,7 +1,9 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import type { DraftItem } from "../layers/draft.ts";
-import { type Entry, EntryTable, EntryType, encodeEntries } from "../layers/entry-table.ts";
+import { type Entry, EntryType, encodeEntries } from "../layers/entry-table.ts";
 import { entryParts, identityOf } from "../layers/identity.ts";
+import { readDigests } from "../layers/index-file.ts";
+import { holdsForAll, mapped, type Sequence } from "../layers/sequence.ts";
 import type { BlobSource } from "../native/protocol.ts";
 import { type DiffId, type Digest, MediaType } from "../oci/types.ts";
 import type { LayerReference, Snapshot } from "./state.ts";
@@ -32,11 +34,12 @@ export interface MadeLayer {
 export async function makeLayer(
   tools: Tools,
   parent: Snapshot,
-  items: readonly DraftItem[],
+  items: Sequence<DraftItem>,
   sources: LayerSources,
   useCache: boolean,
 ): Promise<MadeLayer> {
-  if (useCache && items.every(isKnown)) {
+  const isAllKnown = holdsForAll(items, isKnown);
+  if (useCache && isAllKnown) {
     const content = contentAfter(parent, items);
     const kept = tools.cache.layerOfContent(contentKey(content, tools));
     if (kept !== undefined) return { layer: kept, snapshot: stack(parent, kept, content), kept: true };
@@ -56,11 +59,10 @@ export async function makeLayer(
       ...(sources.statCache === undefined ? {} : { statCache: sources.statCache }),
       ...(epoch === undefined ? {} : { epoch }),
     },
-    encodeEntries(items.map(packable)),
+    encodeEntries(mapped(items, packable)),
     { signal: tools.signal },
   );
-  learnDigests(items, index);
-  const content = contentAfter(parent, items);
+  const content = contentAfter(parent, isAllKnown ? items : learning(items, index));
   const key = contentKey(content, tools);
   const kept = useCache ? tools.cache.layerOfContent(key) : undefined;
   if (kept !== undefined) {
@@ -86,13 +88,16 @@ function contentKey(content: string, tools: Tools): string {
   return identityOf("layer of content", content, tools.clock.epoch);
 }
 
-function contentAfter(parent: Snapshot, items: readonly DraftItem[]): string {
-  const layer = identityOf(items.map(({ entry, origin }) => entryParts(entry, entry.path, origin?.digest)));
+function contentAfter(parent: Snapshot, items: Sequence<DraftItem>): string {
+  const layer = identityOf(mapped(items, ({ entry, origin }) => entryParts(entry, entry.path, origin?.digest)));
   return identityOf("snapshot", parent.content, layer);
 }
 
+/** Whether there is no content still to be read. A hard link has an origin as well, that of the file it is a name of. */
 function isKnown(item: DraftItem): boolean {
-  return item.entry.type !== EntryType.file || digestOf(item) !== undefined;
+  return item.origin === undefined
+    ? item.entry.type !== EntryType.file || item.entry.digest !== undefined
+    : item.origin.digest !== undefined;
 }
 
 function digestOf(item: DraftItem): Uint8Array | undefined {
@@ -103,11 +108,28 @@ function packable(item: DraftItem): Entry {
   return item.entry.type === EntryType.file ? { ...item.entry, digest: digestOf(item) } : item.entry;
 }
 
-/** Takes the digests of contents that were read for the first time from the index of the written layer. */
-function learnDigests(items: readonly DraftItem[], index: string): void {
-  if (items.every(isKnown)) return;
-  const table = new EntryTable(readFileSync(index));
-  for (const [number, { origin, entry }] of items.entries()) {
-    if (origin !== undefined && entry.type === EntryType.file) origin.digest = table.digest(number);
+/**
+ * The items, of which those whose content was read for the first time learn its digest while they are gone through, from
+ * the index of the written layer. Its entries are those of the items. Names of one file have one digest, at the first.
+ */
+function learning(items: Sequence<DraftItem>, index: string): Sequence<DraftItem> {
+  function* all(): IterableIterator<DraftItem> {
+    const ofGroups = new Map<string, Uint8Array>();
+    const digests = readDigests(index);
+    try {
+      for (const item of items) {
+        const own = digests.next().value;
+        const { origin, group, entry } = item;
+        const digest = entry.type === EntryType.file ? own : group === undefined ? undefined : ofGroups.get(group);
+        if (origin !== undefined && digest !== undefined) {
+          origin.digest = digest;
+          if (group !== undefined) ofGroups.set(group, digest);
+        }
+        yield item;
+      }
+    } finally {
+      digests.return(undefined);
+    }
   }
+  return { length: items.length, [Symbol.iterator]: all };
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { DraftItem } from "../layers/draft.ts";
-import { type Entry, EntryTable, EntryType } from "../layers/entry-table.ts";
-import { showPath } from "../layers/path-bytes.ts";
+import { compareTreeOrder, type Entry, EntryTable, EntryType } from "../layers/entry-table.ts";
+import { encodePath, showPath } from "../layers/path-bytes.ts";
+import type { Sequence } from "../layers/sequence.ts";
 import type { KeyParts } from "./cache.ts";
 import type { MissDetails } from "./events.ts";
 
@@ -23,7 +24,7 @@ export function explainMiss(
   last: KeyParts | undefined,
   isRecordLost: boolean,
   previousIndex: string | undefined,
-  items: readonly DraftItem[],
+  items: Sequence<DraftItem>,
 ): Miss {
   if (last === undefined) return { reason: "not built here before", details: { reason: "firstBuild" } };
   if (now.instruction !== last.instruction) {
@@ -67,24 +68,34 @@ function filesMiss(changes: FileChanges): Miss {
 }
 
 /** What is different from the layer of last time; undefined when its index is gone or nothing differs. */
-function compareFiles(items: readonly DraftItem[], previousIndex: string): FileChanges | undefined {
+function compareFiles(items: Sequence<DraftItem>, previousIndex: string): FileChanges | undefined {
   let table: EntryTable;
   try {
     table = new EntryTable(readFileSync(previousIndex));
   } catch {
     return undefined;
   }
-  const before = new Map<string, Entry>();
-  for (const entry of table) before.set(entry.path, entry);
   const added: string[] = [];
   const changed: string[] = [];
+  const removed: string[] = [];
+  // Both are in tree order: one walk along both meets every path.
+  let at = 0;
   for (const item of items) {
-    const old = before.get(item.entry.path);
-    if (old === undefined) added.push(item.entry.path);
-    else if (!isSame(old, item)) changed.push(item.entry.path);
-    before.delete(item.entry.path);
+    const path = encodePath(item.entry.path);
+    let order = -1;
+    for (; at < table.length; at++) {
+      order = compareTreeOrder(path, table.pathBytes(at));
+      if (order <= 0) break;
+      removed.push(table.path(at));
+    }
+    if (at >= table.length || order < 0) {
+      added.push(item.entry.path);
+      continue;
+    }
+    if (!isSame(table.entry(at), item)) changed.push(item.entry.path);
+    at += 1;
   }
-  const removed = [...before.keys()];
+  for (; at < table.length; at++) removed.push(table.path(at));
   return added.length + changed.length + removed.length === 0 ? undefined : { added, changed, removed };
 }
 

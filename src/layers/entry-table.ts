@@ -1,5 +1,6 @@
 import { KbuildError } from "../errors.ts";
-import { decodePath, encodePath } from "./path-bytes.ts";
+import { decodePath, decodePathIn, encodePath } from "./path-bytes.ts";
+import type { Sequence } from "./sequence.ts";
 
 /**
  * The entry table: how a list of files is kept on disk (`layers/<diffid>/index`) and sent to and from the Rust core.
@@ -32,8 +33,8 @@ import { decodePath, encodePath } from "./path-bytes.ts";
  * Sorted in tree order: bytewise with `/` lower than every other byte, so a folder's subtree follows it at once.
  */
 const MAGIC = 0x5445424b;
-const HEADER = 32;
-const RECORD = 128;
+export const HEADER = 32;
+export const RECORD = 128;
 
 /** What an entry is. `whiteout` and `opaque` are the OCI layer marks; their path is the mark's own (`a/.wh.b`, `a/.wh..wh..opq`). */
 export const EntryType = {
@@ -85,7 +86,7 @@ export interface Xattr {
   readonly value: Uint8Array;
 }
 
-/** A table in memory, read in place. */
+/** A table in memory, read in place; all that changes in it are digests that become known. */
 export class EntryTable {
   readonly #bytes: Buffer;
   readonly #heap: number;
@@ -93,9 +94,7 @@ export class EntryTable {
 
   /** @throws KbuildError `internal.entryTable` when the bytes are not a whole table. */
   constructor(bytes: Buffer) {
-    const whole = bytes.length >= HEADER && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
-    if (!whole) throw new KbuildError("internal.entryTable", "an entry table has no valid header");
-    this.length = bytes.readUInt32LE(8);
+    this.length = lengthInHeader(bytes);
     this.#heap = HEADER + this.length * RECORD;
     if (bytes.length !== this.#heap + Number(bytes.readBigUInt64LE(16))) {
       throw new KbuildError("internal.entryTable", "an entry table is cut short");
@@ -112,7 +111,7 @@ export class EntryTable {
   }
 
   path(index: number): string {
-    return decodePath(this.pathBytes(index));
+    return this.#text(index, 0);
   }
 
   type(index: number): EntryType {
@@ -121,8 +120,14 @@ export class EntryTable {
 
   /** BLAKE3 of the content, a view into the table; undefined when it has none. */
   digest(index: number): Buffer | undefined {
+    return digestInRecord(this.#bytes, this.#record(index));
+  }
+
+  /** Tells the digest of a content that was read after the table had been made. */
+  setDigest(index: number, digest: Uint8Array): void {
     const at = this.#record(index);
-    return this.#bytes.readUInt8(at + 25) & 1 ? this.#bytes.subarray(at + 96, at + 128) : undefined;
+    this.#bytes.set(digest, at + 96);
+    this.#bytes.writeUInt8(this.#bytes.readUInt8(at + 25) | 1, at + 25);
   }
 
   entry(index: number): Entry {
@@ -137,13 +142,13 @@ export class EntryTable {
       mode: bytes.readUInt32LE(at + 28),
       uid: bytes.readUInt32LE(at + 32),
       gid: bytes.readUInt32LE(at + 36),
-      size: Number(bytes.readBigUInt64LE(at + 56)),
-      mtime: { seconds: Number(bytes.readBigInt64LE(at + 40)), nanoseconds: bytes.readUInt32LE(at + 48) },
-      link: decodePath(this.#slice(index, 8)),
+      size: readUnsigned(bytes, at + 56),
+      mtime: { seconds: readSigned(bytes, at + 40), nanoseconds: bytes.readUInt32LE(at + 48) },
+      link: this.#text(index, 8),
       ...(isDevice ? { device: { major: bytes.readUInt32LE(at + 80), minor: bytes.readUInt32LE(at + 84) } } : {}),
       xattrs: this.#xattrs(index),
       digest: this.digest(index),
-      inodeGroup: Number(bytes.readBigUInt64LE(at + 88)),
+      inodeGroup: readUnsigned(bytes, at + 88),
       source: this.#source(index, path),
     };
   }
@@ -209,9 +214,22 @@ export class EntryTable {
     return this.#range(start, start + this.#bytes.readUInt32LE(at + 4));
   }
 
-  /** @throws KbuildError `internal.entryTable` when it reaches past the end: a file in the store can be damaged */
+  #text(index: number, field: number): string {
+    const at = this.#record(index) + field;
+    const start = this.#heap + this.#bytes.readUInt32LE(at);
+    const end = start + this.#bytes.readUInt32LE(at + 4);
+    this.#checkEnd(end);
+    return decodePathIn(this.#bytes, start, end);
+  }
+
   #range(start: number, end: number): Buffer {
-    if (end <= this.#bytes.length) return this.#bytes.subarray(start, end);
+    this.#checkEnd(end);
+    return this.#bytes.subarray(start, end);
+  }
+
+  /** @throws KbuildError `internal.entryTable` when it reaches past the end: a file in the store can be damaged */
+  #checkEnd(end: number): void {
+    if (end <= this.#bytes.length) return;
     throw new KbuildError("internal.entryTable", "an entry table points past its end");
   }
 
@@ -222,8 +240,8 @@ export class EntryTable {
   }
 
   #xattrs(index: number): readonly Xattr[] {
+    if (this.#bytes.readUInt32LE(this.#record(index) + 20) === 0) return NO_XATTRS;
     const bytes = this.#slice(index, 16);
-    if (bytes.length === 0) return NO_XATTRS;
     const list: Xattr[] = [];
     for (let at = 0; at < bytes.length; ) {
       const name = framed(bytes, at);
@@ -238,21 +256,45 @@ export class EntryTable {
   #source(index: number, path: string): Source {
     const at = this.#record(index);
     const number = this.#bytes.readUInt32LE(at + 52);
-    const offset = Number(this.#bytes.readBigUInt64LE(at + 64));
+    const offset = readUnsigned(this.#bytes, at + 64);
     switch (this.#bytes.readUInt8(at + 26)) {
       case 1:
-        return { kind: "file", root: number, path: this.#hasOwnPathAt(at) ? path : decodePath(this.#slice(index, 72)) };
+        return { kind: "file", root: number, path: this.#hasOwnPathAt(at) ? path : this.#text(index, 72) };
       case 2:
         return { kind: "blob", blob: number, offset };
       case 3: {
         const start = this.#heap + offset;
-        const size = Number(this.#bytes.readBigUInt64LE(at + 56));
+        const size = readUnsigned(this.#bytes, at + 56);
         return { kind: "inline", bytes: this.#range(start, start + size) };
       }
       default:
         return { kind: "none" };
     }
   }
+}
+
+/**
+ * The number of entries that a table's header tells.
+ * @throws KbuildError `internal.entryTable` when it is none
+ */
+export function lengthInHeader(bytes: Buffer): number {
+  const isValid = bytes.length >= HEADER && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
+  if (!isValid) throw new KbuildError("internal.entryTable", "an entry table has no valid header");
+  return bytes.readUInt32LE(8);
+}
+
+/** The digest in the record at an offset, a view; undefined when it has none. */
+export function digestInRecord(bytes: Buffer, at: number): Buffer | undefined {
+  return bytes.readUInt8(at + 25) & 1 ? bytes.subarray(at + 96, at + 128) : undefined;
+}
+
+/** 64 bits as a number, rounded as `Number` rounds; a `bigint` on the way would take longer than all else of an entry. */
+function readUnsigned(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 4) * 0x1_0000_0000 + bytes.readUInt32LE(at);
+}
+
+function readSigned(bytes: Buffer, at: number): number {
+  return bytes.readInt32LE(at + 4) * 0x1_0000_0000 + bytes.readUInt32LE(at);
 }
 
 const SLASH = 0x2f;
@@ -267,14 +309,24 @@ function framed(bytes: Buffer, at: number): Buffer {
   throw new KbuildError("internal.entryTable", "an entry table's extended attributes are cut short");
 }
 
-/** The bytes of a table with these entries, which must be in tree order. */
-export function encodeEntries(entries: Iterable<Entry>): Buffer {
-  const list: readonly Entry[] = Array.isArray(entries) ? entries : [...entries];
+/** The bytes of a table with these entries, which must be in tree order. A sequence of them is gone through twice. */
+export function encodeEntries(entries: Sequence<Entry> | Iterable<Entry>): Buffer {
+  const list: Sequence<Entry> = "length" in entries ? entries : [...entries];
   let heap = 0;
   for (const entry of list) heap += heapLength(entry);
   const writer = new TableWriter(list.length, heap);
-  for (const [index, entry] of list.entries()) writer.put(index, entry);
+  let index = 0;
+  for (const entry of list) writer.put(index++, entry);
   return writer.bytes;
+}
+
+/**
+ * Whether a file's path ends with its source's, as it does when a folder is copied: then the bytes of the one are in
+ * those of the other. For 200,000 files of a context that spares 10 MB.
+ */
+function endsWithSource(path: string, source: string): boolean {
+  const before = path.length - source.length - 1;
+  return before < 0 ? path === source : path.charCodeAt(before) === SLASH && path.endsWith(source);
 }
 
 /** Orders two paths bytewise with `/` lower than every other byte. */
@@ -294,7 +346,7 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 function heapLength(entry: Entry): number {
   const { path, link, xattrs, source } = entry;
   const content = source.kind === "inline" ? source.bytes.length : 0;
-  const sourcePath = source.kind === "file" && source.path !== path ? pathLength(source.path) : 0;
+  const sourcePath = source.kind === "file" && !endsWithSource(path, source.path) ? pathLength(source.path) : 0;
   return pathLength(path) + pathLength(link) + encodeXattrs(xattrs).length + content + sourcePath;
 }
 
@@ -346,7 +398,7 @@ class TableWriter {
       case "file":
         bytes.writeUInt8(1, at + 26);
         bytes.writeUInt32LE(source.root, at + 52);
-        if (source.path === path) bytes.copy(bytes, at + 72, at, at + 8);
+        if (endsWithSource(path, source.path)) this.#putEndOfPath(at, pathLength(source.path));
         else this.#put(at + 72, encodePath(source.path));
         return;
       case "blob":
@@ -366,6 +418,14 @@ class TableWriter {
     this.bytes.writeUInt32LE(bytes.length === 0 ? 0 : this.#heapLength, field);
     this.bytes.writeUInt32LE(bytes.length, field + 4);
     this.#append(bytes);
+  }
+
+  /** Tells that the source's path is the last bytes of the entry's own. */
+  #putEndOfPath(record: number, length: number): void {
+    const { bytes } = this;
+    const end = bytes.readUInt32LE(record) + bytes.readUInt32LE(record + 4);
+    bytes.writeUInt32LE(end - length, record + 72);
+    bytes.writeUInt32LE(length, record + 76);
   }
 
   #append(bytes: Uint8Array): void {

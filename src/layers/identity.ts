@@ -1,8 +1,15 @@
 import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
 import type { Entry } from "./entry-table.ts";
+import type { Sequence } from "./sequence.ts";
 
-/** What can be hashed: absence is not the same as the empty text, nor is text the same as its bytes. */
-export type Part = string | Uint8Array | number | boolean | undefined | readonly Part[];
+/**
+ * What can be hashed: absence is not the same as the empty text, nor is text the same as its bytes. A list may be made
+ * while it is hashed, and is then the same as one that was there before.
+ */
+export type Part = string | Uint8Array | number | boolean | undefined | PartList;
+
+/** Parts in their order. */
+export interface PartList extends Sequence<Part> {}
 
 /**
  * The BLAKE3 of parts, in hexadecimal. Every part is framed by its kind and length, lists by their number of members,

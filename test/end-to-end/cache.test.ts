@@ -226,6 +226,26 @@ Cache("two stores give the same digest when SOURCE_DATE_EPOCH is set", async () 
   assert.is(digests[0], digests[1]);
 });
 
+for (const [what, copy, make] of [
+  ["that is not excluded", "COPY --exclude=*.md d /x/", (d: string) => plant(d, { "a.md": "never read\n" })],
+  ["with two names", "COPY d /x/", (d: string) => fs.linkSync(path.join(d, "f3"), path.join(d, "g3"))],
+  ["beside one that another takes the place of", "COPY e d /x/", (d: string) => plant(`${d}/../e`, { f1: "lost\n" })],
+] as const) {
+  Cache(`an edit of a file ${what} is seen`, async () => {
+    const { build, context, kbuild } = fixture(`FROM scratch\n${copy}\n`);
+    // More files than those that are read without the core.
+    const names = Array.from({ length: 12 }, (_, index) => `f${index}`);
+    const folder = plant(path.join(context, "d"), Object.fromEntries(names.map((name) => [name, `${name}\n`])));
+    make(folder);
+    const one = await build();
+    assert.equal((await build()).made, []);
+    fs.writeFileSync(path.join(folder, "f3"), "changed\n");
+    const two = await build();
+    assert.is.not(two.id, one.id);
+    assert.is((await readImage(kbuild.root, two.digest)).tree.get("x/f3")?.text, "changed\n");
+  });
+}
+
 Cache("a lost cache folder costs time and nothing else", async () => {
   const { build, kbuild } = fixture();
   const one = await build();

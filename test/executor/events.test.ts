@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { reported } from "../../src/executor/context/reported.ts";
+import { ListedEntries } from "../../src/executor/copy/entries.ts";
 import type { SourceTree } from "../../src/executor/copy/sources.ts";
 import { Emitter } from "../../src/executor/emitter.ts";
 import { EventStream } from "../../src/executor/event-stream.ts";
@@ -173,7 +174,10 @@ Emit("the first reading of the context is shown, with the number of its files", 
     roots: [],
     blobs: [],
     select: async () => [
-      { kind: "found", matches: [{ ...source, asked: "a", below: [source, source] }] },
+      {
+        kind: "found",
+        matches: [{ ...source, asked: "a", below: new ListedEntries([source, source], (each) => each) }],
+      },
       { kind: "missing", rule: 1 },
     ],
     neighbours: async () => ["near"],

@@ -2,15 +2,16 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KbuildError } from "../../src/errors.ts";
-import { Draft, folderEntry } from "../../src/layers/draft.ts";
+import { Draft, type DraftItem, type DraftItems, folderEntry } from "../../src/layers/draft.ts";
 import { type Entry, EntryTable, EntryType, encodeEntries } from "../../src/layers/entry-table.ts";
-import { Tree } from "../../src/layers/tree.ts";
+import { joinPath, Tree } from "../../src/layers/tree.ts";
+import { findInTreeOrder, sortInTreeOrder } from "../../src/layers/tree-order.ts";
 import { file, folder, symlink, tableOf } from "./entries.ts";
 import { apply, type Files, parentOf, put, shownEntry, shownFiles, someEntry, someLayer, somePath } from "./model.ts";
 
 const making = { owner: { uid: 7, gid: 8 }, mode: 0o750, mtime: { seconds: 42, nanoseconds: 0 } };
 const draftOn = (...layers: readonly (readonly Entry[])[]): Draft => new Draft(new Tree(layers.map(tableOf)));
-const paths = (draft: Draft): string[] => draft.items().map(({ entry }) => entry.path);
+const paths = (draft: Draft): string[] => [...draft.items()].map(({ entry }) => entry.path);
 const failsWith = (code: string) => (error: unknown) => error instanceof KbuildError && error.code === code;
 
 const Model = suite("a layer being made");
@@ -58,7 +59,7 @@ Model("putting and making folders come to what they would on a disk, and so does
           const [there, found] = [files.get(path), draft.lookup(path)];
           assert.is(found && shownEntry(found.entry), there && shownEntry(there), path);
         }
-        const items = draft.items();
+        const items = [...draft.items()];
         if (items.some(({ entry }) => entry.type === EntryType.opaque)) opaque += 1;
         const merged = new Tree([...tables, new EntryTable(encodeEntries(items.map(({ entry }) => entry)))]);
         assert.equal(
@@ -75,14 +76,62 @@ Model("putting and making folders come to what they would on a disk, and so does
   assert.ok(opaque > 0, "some folders came back in the place of others");
 });
 
+/** Items as something that has them all puts them. */
+function itemsOf(entries: readonly Entry[]): DraftItems {
+  const list = entries.map((entry): DraftItem => ({ entry, origin: undefined, group: undefined }));
+  const at = (index: number): DraftItem => list[index] as DraftItem;
+  return {
+    length: list.length,
+    path: (index) => at(index).entry.path,
+    type: (index) => at(index).entry.type,
+    item: at,
+    find: (path) => findInTreeOrder(list.length, (index) => at(index).entry.path, path),
+    [Symbol.iterator]: () => list[Symbol.iterator](),
+  };
+}
+
+Model("what is put as a whole is the same as put one by one, whatever comes before and after", () => {
+  const some = fc.array(someEntry, { maxLength: 6 });
+  let wholes = 0;
+  fc.assert(
+    fc.property(someLayer, some, somePath, some, some, fc.array(somePath), (layer, first, at, whole, last, asked) => {
+      const [one, other] = [draftOn(layer), draftOn(layer)];
+      for (const draft of [one, other]) for (const entry of first) draft.put(entry);
+      const below = new Map<string, Entry>();
+      const files = (path: string) => below.get(path)?.type ?? EntryType.directory;
+      for (const entry of whole) {
+        const path = joinPath(at, entry.path);
+        let folder = parentOf(path);
+        while (folder !== at && files(folder) === EntryType.directory) folder = parentOf(folder);
+        const there = one.typeAt(path);
+        const isFolder = entry.type === EntryType.directory;
+        const fits = there === undefined || (there === EntryType.directory) === isFolder;
+        if (folder !== at || !fits || [...below.keys()].some((name) => name.startsWith(`${path}/`))) continue;
+        below.set(path, { ...entry, path });
+      }
+      const entries = sortInTreeOrder([...below.values()], ({ path }) => path);
+      for (const entry of entries) one.put(entry);
+      other.putAll(at, itemsOf(entries));
+      if (entries.length > 0) wholes += 1;
+      for (const path of [...asked, ...below.keys()]) assert.equal(other.lookup(path), one.lookup(path), path);
+      for (const draft of [one, other]) for (const entry of last) draft.put(entry);
+      for (const path of [...asked, ...below.keys()]) assert.equal(other.lookup(path), one.lookup(path), path);
+      assert.is(other.items().length, [...one.items()].length);
+      assert.equal([...other.items()], [...one.items()]);
+    }),
+    { numRuns: 1500 },
+  );
+  assert.ok(wholes > 500, `${wholes} had something`);
+});
+
 Model("nothing is in the layer but what was put there", () => {
   const draft = draftOn([folder("a"), file("a/x")]);
-  assert.equal(draft.items(), []);
+  assert.equal([...draft.items()], []);
   assert.is(draft.makeFolders("a", making), "a");
-  assert.equal(draft.items(), []);
+  assert.equal([...draft.items()], []);
   draft.makeFolders("a/b/c", making);
   assert.equal(
-    draft.items().map(({ entry }) => entry),
+    [...draft.items()].map(({ entry }) => entry),
     [folderEntry("a/b", making), folderEntry("a/b/c", making)],
   );
   assert.is(draft.lookup("a/b")?.layer, -1);
@@ -102,7 +151,7 @@ Model("a folder that comes back in another one's place is opaque, and only that"
   draft.put(folder("a", { uid: 5 }));
   draft.put(file("a/new"));
   assert.equal(
-    draft.items().map(({ entry }) => [entry.path, entry.type]),
+    [...draft.items()].map(({ entry }) => [entry.path, entry.type]),
     [
       ["a", EntryType.directory],
       ["a/.wh..wh..opq", EntryType.opaque],
@@ -118,7 +167,7 @@ Model("the first name of an inode has the content, the others link to it", () =>
   const draft = draftOn();
   const origin = { digest: undefined };
   for (const path of ["z", "m", "a", "other"]) draft.put(file(path, { size: 3 }), origin, path === "other" ? "2" : "1");
-  const items = draft.items();
+  const items = [...draft.items()];
   assert.equal(
     items.map(({ entry }) => [entry.path, entry.type, entry.link, entry.size]),
     [
@@ -172,7 +221,7 @@ for (const [path, code] of [
   Links(`/${path} cannot be made: ${code}`, () => {
     const draft = draftOn(base);
     assert.throws(() => draft.makeFolders(path, making), failsWith(code));
-    assert.equal(draft.items(), []);
+    assert.equal([...draft.items()], []);
   });
 }
 

@@ -14,7 +14,7 @@ function written(part: Part): string {
   if (typeof part === "number") return Object.is(part, -0) ? "-0" : String(part);
   if (typeof part === "boolean") return String(part);
   if (part instanceof Uint8Array) return `<${Buffer.from(part).toString("hex")}>`;
-  return `[${part.map(written).join()}]`;
+  return `[${[...part].map(written).join()}]`;
 }
 
 const { parts: anyParts } = fc.letrec<{ part: Part; parts: readonly Part[] }>((tie) => ({

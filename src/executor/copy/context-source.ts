@@ -1,11 +1,11 @@
 import { opendirSync } from "node:fs";
 import { join } from "node:path";
-import type { ContentOrigin } from "../../layers/draft.ts";
 import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
 import type { NativeClient } from "../../native/client.ts";
 import type { BlobSource, IgnoreRule, ScanWarning } from "../../native/protocol.ts";
+import { NO_ENTRIES, ScannedEntries, scannedEntry } from "./entries.ts";
 import { readPlainFiles } from "./plain-files.ts";
-import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
+import type { SelectResult, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
 
 /** What a context is made of. */
 export interface ContextDescription {
@@ -58,13 +58,6 @@ export class ContextSource implements SourceTree {
     );
     for (const warning of head.warnings) this.#warn(warning);
     const table = new EntryTable(bytes);
-    /** By number: several sources can have one file in common. */
-    const known: (SourceEntry | undefined)[] = new Array(table.length);
-    const entryAt = (index: number): SourceEntry => {
-      const entry = known[index] ?? contextEntry(table.entry(index));
-      known[index] = entry;
-      return entry;
-    };
     return patterns.map((pattern, number): SelectResult => {
       const matches = head.matches[number] ?? [];
       const miss = head.misses[number];
@@ -73,13 +66,9 @@ export class ContextSource implements SourceTree {
       return {
         kind: "found",
         matches: matches.map(({ entry: index, asked }): SourceMatch => {
-          const below: SourceEntry[] = [];
-          const self = entryAt(index);
-          if (self.entry.type === EntryType.directory) {
-            const [start, end] = table.below(self.entry.path);
-            for (let child = start; child < end; child++) below.push(entryAt(child));
-          }
-          return { ...self, asked, below };
+          const isFolder = table.type(index) === EntryType.directory;
+          const [start, end] = isFolder ? table.below(table.path(index)) : [0, 0];
+          return { ...scannedEntry(table, index), asked, below: new ScannedEntries(table, start, end) };
         }),
       };
     });
@@ -100,12 +89,8 @@ export class ContextSource implements SourceTree {
 }
 
 function plainResult(entry: Entry): SelectResult {
-  return { kind: "found", matches: [{ ...contextEntry(entry), asked: entry.path, below: [] }] };
-}
-
-/** Files of a context belong to root in the image, and have no extended attributes: as docker takes them. */
-function contextEntry(found: Entry): SourceEntry {
-  const entry: Entry = { ...found, uid: 0, gid: 0, xattrs: [] };
-  const origin: ContentOrigin | undefined = entry.type === EntryType.file ? { digest: entry.digest } : undefined;
-  return { entry, origin, group: entry.inodeGroup === 0 ? undefined : String(entry.inodeGroup) };
+  return {
+    kind: "found",
+    matches: [{ entry, origin: { digest: entry.digest }, group: undefined, asked: entry.path, below: NO_ENTRIES }],
+  };
 }

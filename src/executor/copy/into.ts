@@ -1,13 +1,27 @@
 import { KbuildError } from "../../errors.ts";
-import type { Draft, FolderMaking, Owner } from "../../layers/draft.ts";
+import {
+  checkPath,
+  type Draft,
+  type DraftItem,
+  type DraftItems,
+  type FolderMaking,
+  type Owner,
+} from "../../layers/draft.ts";
 import { type Entry, EntryType } from "../../layers/entry-table.ts";
 import { showPath } from "../../layers/path-bytes.ts";
+import { mapped, type Sequence } from "../../layers/sequence.ts";
 import { joinPath, nameOf, parentOf } from "../../layers/tree.ts";
 import { type CompiledRules, isIgnored } from "../../parser/ignore.ts";
-import type { SourceEntry, SourceMatch } from "./sources.ts";
+import type { SourceEntries, SourceEntry, SourceMatch } from "./sources.ts";
+
+/** What decides which of a match's files are copied. */
+export interface Exclusion {
+  readonly exclude: CompiledRules | undefined;
+  readonly parents: boolean;
+}
 
 /** What COPY's flags ask for, evaluated. */
-export interface CopyTreatment {
+export interface CopyTreatment extends Exclusion {
   /** Absent: owners are kept as the source has them. */
   readonly owner: Owner | undefined;
   /** What becomes of a mode; absent: it is kept. */
@@ -16,9 +30,6 @@ export interface CopyTreatment {
   readonly folderMode: number;
   /** The time that folders made on the way get. */
   readonly now: Entry["mtime"];
-  readonly exclude: CompiledRules | undefined;
-  /** Whether a symbolic link's mode and the like are the source's: always true of links. */
-  readonly parents: boolean;
 }
 
 /** Where a COPY goes: a path in the image without leading slash, and whether it was written as a folder. */
@@ -67,59 +78,158 @@ function copyWithParents(draft: Draft, match: SourceMatch, destination: Destinat
     return;
   }
   draft.makeFolders(target, making);
-  copyBelow(draft, match, target, treatment, match.asked);
+  copyBelow(draft, match, target, treatment);
 }
 
-/** The contents of a folder; `prefix` is what exclusion patterns see before the names in it. */
-function copyBelow(draft: Draft, match: SourceMatch, target: string, treatment: CopyTreatment, prefix = ""): void {
+/** The contents of a folder. */
+function copyBelow(draft: Draft, match: SourceMatch, target: string, treatment: CopyTreatment): void {
+  const items = new CopiedItems(match, target, treatment);
+  if (treatment.exclude === undefined) {
+    checkPlaces(draft, items, match);
+    draft.putAll(target, items);
+    return;
+  }
+  let made: string | undefined;
+  for (const index of includedBelow(match, treatment)) {
+    const path = items.path(index);
+    // The folders of what is let in may be excluded themselves.
+    if (parentOf(path) !== made) made = draft.makeFolders(parentOf(path), folderMaking(treatment));
+    checkPlace(draft, path, items.type(index), match);
+    draft.putOne(items, index);
+  }
+}
+
+/** What of a match is copied: that which is not excluded. Undefined when nothing is. */
+export function includedOf(match: SourceMatch, treatment: Exclusion): Sequence<SourceEntry> | undefined {
+  const isFolder = match.entry.type === EntryType.directory;
+  if (treatment.parents ? isExcluded(treatment, match.asked) : !isFolder && isExcluded(treatment, nameOf(match.asked)))
+    return undefined;
+  if (treatment.exclude === undefined) return match.below;
+  return mapped(includedBelow(match, treatment), (index) => match.below.at(index));
+}
+
+/** The numbers of what is below a match and not excluded. With `--parents` patterns see the folders that it is in, too. */
+function includedBelow(match: SourceMatch, treatment: Exclusion): number[] {
   const skip = match.entry.path === "" ? 0 : match.entry.path.length + 1;
-  for (const source of match.below) {
-    const relative = source.entry.path.slice(skip);
-    if (isExcluded(treatment, joinPath(prefix, relative))) continue;
-    const path = joinPath(target, relative);
-    if (treatment.exclude !== undefined) draft.makeFolders(parentOf(path), folderMaking(treatment));
-    putSource(draft, source, path, treatment, match);
+  const prefix = treatment.parents ? match.asked : "";
+  const numbers: number[] = [];
+  for (let index = 0; index < match.below.length; index++) {
+    if (!isExcluded(treatment, joinPath(prefix, match.below.path(index).slice(skip)))) numbers.push(index);
+  }
+  return numbers;
+}
+
+/** What is below a folder of a source, as it is to be below a folder of the image. */
+class CopiedItems implements DraftItems {
+  readonly length: number;
+  readonly #sources: SourceEntries;
+  readonly #from: string;
+  readonly #to: string;
+  readonly #treatment: CopyTreatment;
+
+  constructor(match: SourceMatch, to: string, treatment: CopyTreatment) {
+    this.length = match.below.length;
+    this.#sources = match.below;
+    this.#from = match.entry.path;
+    this.#to = to;
+    this.#treatment = treatment;
+  }
+
+  path(index: number): string {
+    return this.#placed(this.#sources.path(index));
+  }
+
+  type(index: number): EntryType {
+    return this.#sources.type(index);
+  }
+
+  item(index: number): DraftItem {
+    return this.#item(this.#sources.at(index));
+  }
+
+  find(path: string): number {
+    return this.#sources.find(moved(path, this.#to, this.#from));
+  }
+
+  *[Symbol.iterator](): IterableIterator<DraftItem> {
+    for (const source of this.#sources) yield this.#item(source);
+  }
+
+  #placed(path: string): string {
+    return moved(path, this.#from, this.#to);
+  }
+
+  #item(source: SourceEntry): DraftItem {
+    return treated(source, this.#placed(source.entry.path), this.#treatment);
   }
 }
 
-function putSource(
-  draft: Draft,
-  source: SourceEntry,
-  path: string,
-  treatment: CopyTreatment,
-  match: SourceMatch | undefined = undefined,
-): void {
-  const { entry } = source;
-  if (nameOf(path).startsWith(".wh.")) {
-    throw new KbuildError(
-      "build.markName",
-      `"${showPath(nameOf(path))}" cannot be in an image: names with .wh. in front mark deleted files in layers`,
-      {
-        hint: "rename the file, or keep it out with .dockerignore",
-      },
-    );
+/** A path below one folder as a path below another. */
+function moved(path: string, from: string, to: string): string {
+  return joinPath(to, from === "" ? path : path.slice(from.length + 1));
+}
+
+/** Checks the places of all items; below a folder that is not there yet there is nothing to be found. */
+function checkPlaces(draft: Draft, items: DraftItems, match: SourceMatch): void {
+  let absent: string | undefined;
+  for (let index = 0; index < items.length; index++) {
+    const path = items.path(index);
+    if (absent !== undefined && path.startsWith(absent)) {
+      checkName(path);
+      continue;
+    }
+    const type = items.type(index);
+    const isThere = checkPlace(draft, path, type, match);
+    absent = isThere || type !== EntryType.directory ? undefined : `${path}/`;
   }
-  const there = draft.lookup(path);
-  const isFolder = entry.type === EntryType.directory;
-  if (there !== undefined && (there.entry.type === EntryType.directory) !== isFolder) {
-    if (isFolder) throw notAFolder(path, match);
-    throw new KbuildError(
-      "build.folderInTheWay",
-      `/${showPath(path)} is a folder in the image, and a file cannot take its place`,
-    );
-  }
-  const isLink = entry.type === EntryType.symlink;
-  draft.put(
+}
+
+/** Whether there is something at a path; if so, it is something that an entry of this type can take the place of. */
+function checkPlace(draft: Draft, path: string, type: EntryType, match: SourceMatch | undefined): boolean {
+  checkName(path);
+  const there = draft.typeAt(path);
+  const isFolder = type === EntryType.directory;
+  if (there === undefined || (there === EntryType.directory) === isFolder) return there !== undefined;
+  if (isFolder) throw notAFolder(path, match);
+  throw new KbuildError(
+    "build.folderInTheWay",
+    `/${showPath(path)} is a folder in the image, and a file cannot take its place`,
+  );
+}
+
+function checkName(path: string): void {
+  checkPath(path);
+  if (!path.startsWith(".wh.", path.lastIndexOf("/") + 1)) return;
+  throw new KbuildError(
+    "build.markName",
+    `"${showPath(nameOf(path))}" cannot be in an image: names with .wh. in front mark deleted files in layers`,
     {
+      hint: "rename the file, or keep it out with .dockerignore",
+    },
+  );
+}
+
+function putSource(draft: Draft, source: SourceEntry, path: string, treatment: CopyTreatment): void {
+  checkPlace(draft, path, source.entry.type, undefined);
+  const { entry, origin, group } = treated(source, path, treatment);
+  draft.put(entry, origin, group);
+}
+
+/** A source as it is to be in the image. */
+function treated({ entry, origin, group }: SourceEntry, path: string, { owner, mode }: CopyTreatment): DraftItem {
+  const isFolder = entry.type === EntryType.directory;
+  const isKept = mode === undefined || entry.type === EntryType.symlink;
+  return {
+    entry: {
       ...entry,
       path,
-      uid: treatment.owner?.uid ?? entry.uid,
-      gid: treatment.owner?.gid ?? entry.gid,
-      mode: isLink || treatment.mode === undefined ? entry.mode : treatment.mode(entry.mode, isFolder),
+      uid: owner?.uid ?? entry.uid,
+      gid: owner?.gid ?? entry.gid,
+      mode: isKept ? entry.mode : mode(entry.mode, isFolder),
     },
-    source.origin,
-    source.group,
-  );
+    origin,
+    group,
+  };
 }
 
 /** A folder made on the way belongs to `--chown`'s user, or to root. */
@@ -127,7 +237,7 @@ function folderMaking(treatment: CopyTreatment): FolderMaking {
   return { owner: treatment.owner ?? { uid: 0, gid: 0 }, mode: treatment.folderMode, mtime: treatment.now };
 }
 
-function isExcluded(treatment: CopyTreatment, path: string): boolean {
+function isExcluded(treatment: Exclusion, path: string): boolean {
   return treatment.exclude !== undefined && isIgnored(treatment.exclude, path).ignored;
 }
 

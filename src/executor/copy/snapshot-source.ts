@@ -5,6 +5,7 @@ import { joinPath, type Located, type Tree } from "../../layers/tree.ts";
 import { sortInTreeOrder } from "../../layers/tree-order.ts";
 import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
 import { matchName } from "../../parser/ignore.ts";
+import { ListedEntries } from "./entries.ts";
 import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
 
 /** The files of another stage or an image as the source of a COPY. */
@@ -81,11 +82,13 @@ export class SnapshotSource implements SourceTree {
     const isFolder = located.entry.type === EntryType.directory;
     const below = isFolder ? this.#tree.below(located.entry.path) : [];
     const linked = new Set<string>();
+    const convert = (item: Located) => this.#source(item, linked);
     for (const { entry, layer } of below) {
       if (entry.type === EntryType.hardlink) linked.add(`${layer}:${entry.link}`);
     }
-    const convert = (item: Located) => this.#source(item, linked);
-    return { ...convert(located), asked, below: below.map(convert) };
+    // That a link leads nowhere is to be known now.
+    for (const item of below) if (item.entry.type === EntryType.hardlink) convert(item);
+    return { ...convert(located), asked, below: new ListedEntries(below, convert) };
   }
 
   #source(located: Located, linked: ReadonlySet<string>): SourceEntry {

@@ -1,5 +1,6 @@
 import type { ContentOrigin } from "../../layers/draft.ts";
-import type { Entry } from "../../layers/entry-table.ts";
+import type { Entry, EntryType } from "../../layers/entry-table.ts";
+import type { Sequence } from "../../layers/sequence.ts";
 import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
 
 /** A file, folder or link that a COPY takes. Paths are those in the source tree. */
@@ -11,11 +12,25 @@ export interface SourceEntry {
   readonly group: string | undefined;
 }
 
-/** One match of a source: the thing itself, and what is below it if it is a folder, in tree order. */
+/**
+ * What is below a folder of a source, in tree order. Each is made when it is asked for: the table of a scan of 30,000
+ * files takes 5 MiB; with objects of all of them a COPY took 125 MiB, and takes 75 without.
+ */
+export interface SourceEntries extends Sequence<SourceEntry> {
+  path(index: number): string;
+  type(index: number): EntryType;
+  at(index: number): SourceEntry;
+  /** The number of the entry with this path, or -1. */
+  find(path: string): number;
+  /** Whether the digest of every regular file is known. */
+  hasAllDigests(): boolean;
+}
+
+/** One match of a source: the thing itself, and what is below it if it is a folder. */
 export interface SourceMatch extends SourceEntry {
   /** The path as it was asked for, before its last link was followed; its last name is what a file is called. */
   readonly asked: string;
-  readonly below: readonly SourceEntry[];
+  readonly below: SourceEntries;
 }
 
 /** What one source of a COPY is: a path in segments, without `.` and `..`. */

@@ -4,22 +4,17 @@ import { KbuildError, type Location } from "../../errors.ts";
 import type { Draft } from "../../layers/draft.ts";
 import { EntryTable, EntryType } from "../../layers/entry-table.ts";
 import { contentDigest, entryParts, identityOf, type Part } from "../../layers/identity.ts";
+import { holdsForAll, mapped } from "../../layers/sequence.ts";
 import { nameOf } from "../../layers/tree.ts";
 import type { BlobSource } from "../../native/protocol.ts";
 import { parseMode } from "../../parser/copy-mode.ts";
 import { compileRules } from "../../parser/ignore.ts";
 import { unpackInto } from "../copy/archive.ts";
-import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts";
+import { isRead, NO_ENTRIES } from "../copy/entries.ts";
+import { type CopyTreatment, copyInto, type Destination, type Exclusion, includedOf } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
-import {
-  hasWildcard,
-  type SourceEntry,
-  type SourceMatch,
-  type SourcePattern,
-  type SourceTree,
-  sourcePattern,
-} from "../copy/sources.ts";
+import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
@@ -86,7 +81,8 @@ export async function runCopy(
       useCache: step.useCache,
       explain: step.explain,
       isIndependent: step.link,
-      files: () => filesIdentity(matches, step.parents),
+      // Where archives are unpacked all has been read, and they are whatever is excluded: all counts.
+      files: () => filesIdentity(matches, { exclude: unpacks(step) ? undefined : exclude, parents: step.parents }),
       write: async (draft) => {
         const read = (path: string) => readFile(tools, state.snapshot, path);
         const owner = step.chown === undefined ? undefined : await findOwner(step.chown.text, read, step.warn);
@@ -98,13 +94,18 @@ export async function runCopy(
           exclude,
           parents: step.parents,
         };
-        return step.kind === "ADD" && step.unpack
+        return unpacks(step)
           ? addInto(tools, draft, step, matches, treatment)
           : copyAll(draft, step, matches, treatment);
       },
     },
     reporter,
   );
+}
+
+/** Whether sources that are archives are unpacked. */
+function unpacks(step: CopyStep): boolean {
+  return step.kind === "ADD" && step.unpack;
 }
 
 function copyAll(
@@ -187,8 +188,7 @@ async function selectSources(tools: Tools, step: CopyStep): Promise<readonly Sou
     source.kind === "path" ? sourcePattern(source.text, step.parents) : undefined,
   );
   const paths = patterns.filter((pattern): pattern is SourcePattern => pattern !== undefined);
-  const needsDigest = step.kind === "ADD" && step.unpack;
-  const results = paths.length === 0 ? [] : [...(await step.tree.select(paths, needsDigest))];
+  const results = paths.length === 0 ? [] : [...(await step.tree.select(paths, unpacks(step)))];
   const matches: SourceMatch[] = [];
   for (const [number, source] of step.sources.entries()) {
     const pattern = patterns[number];
@@ -221,7 +221,7 @@ function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {
   const digest = contentDigest(bytes);
   return {
     asked: name,
-    below: [],
+    below: NO_ENTRIES,
     origin: { digest },
     group: undefined,
     entry: {
@@ -242,17 +242,19 @@ function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {
 }
 
 /** Identity of what is copied; undefined while some content has not been read. */
-function filesIdentity(matches: readonly SourceMatch[], parents: boolean): string | undefined {
-  const isUnknown = ({ entry, origin }: SourceEntry) =>
-    entry.type === EntryType.file && origin !== undefined && origin.digest === undefined;
+function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclusion): string | undefined {
   const parts: Part[] = [];
   for (const match of matches) {
-    if (isUnknown(match) || match.below.some(isUnknown)) return undefined;
-    const skip = match.entry.path === "" ? 0 : match.entry.path.length + 1;
-    const name = parents ? match.asked : match.entry.type === EntryType.directory ? "" : nameOf(match.asked);
-    parts.push(name, entryParts(match.entry, "", match.origin?.digest));
+    const { entry, origin, asked } = match;
+    const below = includedOf(match, exclusion);
+    if (below === undefined) continue;
+    const areRead = below === match.below ? match.below.hasAllDigests() : holdsForAll(below, isRead);
+    if (!areRead || !isRead(match)) return undefined;
+    const skip = entry.path === "" ? 0 : entry.path.length + 1;
+    const name = exclusion.parents ? asked : entry.type === EntryType.directory ? "" : nameOf(asked);
+    parts.push(name, entryParts(entry, "", origin?.digest));
     parts.push(
-      match.below.map((source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)),
+      mapped(below, (source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)),
     );
   }
   return identityOf(parts);

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { Draft, type DraftItem } from "../../layers/draft.ts";
 import { identityOf, type Part } from "../../layers/identity.ts";
+import type { Sequence } from "../../layers/sequence.ts";
 import { Tree } from "../../layers/tree.ts";
 import { formatPlatform } from "../../oci/platform.ts";
 import { KEY_VERSION, type KeyParts, type StepRecord } from "../cache.ts";
@@ -60,7 +61,8 @@ export async function runLayerStep(
   const made = await makeLayer(tools, state.snapshot, items, sources, step.useCache).finally(() => {
     for (const path of sources.temporary ?? []) rmSync(path, { force: true });
   });
-  const files = step.files() ?? "";
+  // What is never read, as a file that another source's has replaced, leaves only what came out to tell inputs apart by.
+  const files = step.files() ?? identityOf("unread", made.snapshot.content);
   if (early === undefined && step.useCache) {
     const hit = lookUp(tools, state, step, files);
     if (hit !== undefined) return finishCached(tools, state, step, files, hit, reporter);
@@ -126,7 +128,7 @@ function partsOf(state: ImageState, step: LayerStep, files: string): KeyParts {
   };
 }
 
-function missOf(tools: Tools, state: ImageState, step: LayerStep, files: string, items: readonly DraftItem[]) {
+function missOf(tools: Tools, state: ImageState, step: LayerStep, files: string, items: Sequence<DraftItem>) {
   if (!step.useCache) return { reason: "the cache is not used", details: { reason: "noCache" as const } };
   const last = tools.cache.lastParts(step.place);
   const previous = last?.diffId === undefined ? undefined : tools.pool.indexPath(last.diffId);

@@ -160,7 +160,7 @@ async function archiveOf(entries: readonly Entry[], rules = "") {
   const files = async () => context.files(parseIgnoreFile(rules));
   const listed = async () => {
     const [result] = await (await files()).select([sourcePattern(".", false)], false);
-    return result?.kind === "found" ? (result.matches[0]?.below ?? []).map((source) => source.entry) : [];
+    return result?.kind === "found" ? [...(result.matches[0]?.below ?? [])].map((source) => source.entry) : [];
   };
   return { context, files, listed, warnings };
 }

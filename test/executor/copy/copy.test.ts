@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KbuildError } from "../../../src/errors.ts";
 import { unpackInto } from "../../../src/executor/copy/archive.ts";
+import { ListedEntries } from "../../../src/executor/copy/entries.ts";
 import { type CopyTreatment, copyInto } from "../../../src/executor/copy/into.ts";
 import { SnapshotSource } from "../../../src/executor/copy/snapshot-source.ts";
 import { hasWildcard, type SourceMatch, sourcePattern } from "../../../src/executor/copy/sources.ts";
@@ -155,7 +156,7 @@ Select("hard links stay one file, whichever names are taken", async () => {
   );
   const [all, one] = await source.select([sourcePattern("x", false), sourcePattern("x/h", false)]);
   if (all?.kind !== "found" || one?.kind !== "found") return assert.unreachable("they are there");
-  const below = all.matches[0]?.below ?? [];
+  const below = [...(all.matches[0]?.below ?? [])];
   assert.equal(
     below.map(({ group }) => group),
     ["1:x/f", "1:x/f", "1:x/f", undefined],
@@ -183,7 +184,7 @@ Select("a hard link may be a name of a symbolic link or a device", async () => {
     hardlink("x/nn", "x/n"),
   ]);
   const [result] = await source.select([sourcePattern("x", false)]);
-  const below = result?.kind === "found" ? (result.matches[0]?.below ?? []) : [];
+  const below = result?.kind === "found" ? [...(result.matches[0]?.below ?? [])] : [];
   assert.equal(
     below.map(({ entry: { path, type, link } }) => `${path} ${type} ${link}`),
     ["x/n 4 ", "x/nn 4 ", "x/s 2 t", "x/ss 2 t"],
@@ -206,14 +207,14 @@ const treatment = (more: Partial<CopyTreatment> = {}): CopyTreatment => ({
 
 const matchOf = (self: Entry, asked = self.path, below: readonly Entry[] = []): SourceMatch => {
   const source = (each: Entry) => ({ entry: each, origin: undefined, group: undefined });
-  return { ...source(self), asked, below: below.map(source) };
+  return { ...source(self), asked, below: new ListedEntries(below.map(source), (each) => each) };
 };
 
 /** What a copy puts into a layer on top of a base. */
 function copied(base: readonly Entry[], match: SourceMatch, to: string, more: Partial<CopyTreatment> = {}): string[] {
   const draft = new Draft(treeOf(base));
   copyInto(draft, match, { path: to.replace(/^\/|\/$/g, ""), isFolder: to.endsWith("/") }, treatment(more));
-  return draft.items().map(({ entry: { path, uid, mode } }) => `${path} ${uid} ${mode.toString(8)}`);
+  return [...draft.items()].map(({ entry: { path, uid, mode } }) => `${path} ${uid} ${mode.toString(8)}`);
 }
 
 const Into = suite("copying into a layer");
@@ -319,7 +320,7 @@ const Unpack = suite("unpacking an archive into a layer");
 function unpacked(base: readonly Entry[], entries: readonly Entry[], to = "x", owner?: { uid: number; gid: number }) {
   const draft = new Draft(treeOf(base));
   unpackInto(draft, tableOf(entries), to, { blob: 3, owner, now: NOW });
-  return draft.items().map(({ entry: each }) => each);
+  return [...draft.items()].map(({ entry: each }) => each);
 }
 const shown = (entries: readonly Entry[]) => entries.map(({ path, type, uid }) => `${path} ${type} ${uid}`);
 
@@ -394,7 +395,7 @@ Unpack("hostile tables end with an image or with an error", async () => {
           const draft = new Draft(treeOf(base));
           const matches = result?.kind === "found" ? result.matches : [];
           for (const match of matches) copyInto(draft, match, { path: "x", isFolder: true }, treatment());
-          assert.ok(draft.items().every(({ entry: each }) => each.type !== EntryType.whiteout));
+          assert.ok([...draft.items()].every(({ entry: each }) => each.type !== EntryType.whiteout));
           done += 1;
         } catch (error) {
           if (!(error instanceof KbuildError)) throw error;
