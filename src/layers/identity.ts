@@ -24,10 +24,15 @@ export function identityOf(...parts: readonly Part[]): string {
 /** Kinds of frames. Numbers and booleans have a fixed width; all else has its length or number of members before it. */
 const Frame = { undefined: 0, false: 1, true: 2, number: 3, text: 4, bytes: 5, list: 6, brokenText: 7 } as const;
 
+/** Bytes that are hashed at a time; the first piece is one that costs nothing to make. */
+const PIECE = 64 * 1024;
+const FIRST_PIECE = 2048;
+
 /** Collects frames into large pieces, because a call into the hasher costs more than hashing a small frame. */
 class FrameWriter {
-  readonly #hasher = new Blake3Hasher();
-  #pending: Buffer = Buffer.allocUnsafe(64 * 1024);
+  /** Absent while all that was added fits into the first piece, as for most keys it does. */
+  #hasher: Blake3Hasher | undefined;
+  #pending: Buffer = Buffer.allocUnsafe(FIRST_PIECE);
   #length = 0;
 
   add(part: Part): void {
@@ -46,6 +51,7 @@ class FrameWriter {
   }
 
   digest(): string {
+    if (this.#hasher === undefined) return blake3(this.#pending.subarray(0, this.#length)).toString("hex");
     this.#flush();
     return this.#hasher.digestBuffer().toString("hex");
   }
@@ -76,12 +82,15 @@ class FrameWriter {
   /** Makes room for a frame and writes its kind. */
   #head(kind: number, room: number): void {
     if (this.#length + room + 1 > this.#pending.length) this.#flush();
-    if (room + 1 > this.#pending.length) this.#pending = Buffer.allocUnsafe(room + 64 * 1024);
+    if (room + 1 > this.#pending.length) this.#pending = Buffer.allocUnsafe(room + PIECE);
     this.#length = this.#pending.writeUInt8(kind, this.#length);
   }
 
   #flush(): void {
-    if (this.#length > 0) this.#hasher.update(this.#pending.subarray(0, this.#length));
+    if (this.#length === 0) return;
+    this.#hasher ??= new Blake3Hasher();
+    this.#hasher.update(this.#pending.subarray(0, this.#length));
+    if (this.#pending.length < PIECE) this.#pending = Buffer.allocUnsafe(PIECE);
     this.#length = 0;
   }
 }
