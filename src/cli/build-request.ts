@@ -115,10 +115,10 @@ function outputsOf(values: Typed): readonly OutputOptions[] {
   );
 }
 
-function checkStdout(count: number, { stdout }: BuildShell): void {
+function checkStdout(count: number, shell: BuildShell): void {
   if (count === 0) return;
   if (count > 1) throw new KbuildError("usage.option", "only one output can go to standard output");
-  if (stdout.isTTY) {
+  if (shell.stdout.isTTY) {
     throw new KbuildError("usage.terminal", "an archive is not written to a terminal", {
       hint: "name a file with dest=FILE, or redirect standard output",
     });

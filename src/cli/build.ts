@@ -66,7 +66,8 @@ function clearStale({ iidfile, metadataFile }: BuildRequest): void {
   for (const file of [iidfile, metadataFile]) if (file !== undefined) removeStale(file);
 }
 
-function tellResult(result: BuildResult, request: BuildRequest, { stdout }: Shell): void {
+/** The shell's streams are opened when they are looked at, so nothing here looks at one that it does not need. */
+function tellResult(result: BuildResult, request: BuildRequest, shell: Shell): void {
   writeResults(result, request);
-  if (request.style === "quiet" && !request.isStdoutTaken) stdout.write(`${result.imageId}\n`);
+  if (request.style === "quiet" && !request.isStdoutTaken) shell.stdout.write(`${result.imageId}\n`);
 }
