@@ -58,7 +58,11 @@ const LETTERS: Readonly<Record<string, string>> = {
   "\\": "\\\\",
 };
 
+/** What is printed as it is in either kind of quotes; the tables of the other expression take a millisecond to make. */
+const PLAIN = /^[ !#-&(-[\]-~]*$/;
+
 function quoted(text: string, quote: string): string {
+  if (PLAIN.test(text)) return text;
   return text.toWellFormed().replace(UNPRINTED, (character) => {
     if (character === '"' || character === "'") return character === quote ? `\\${quote}` : character;
     const code = character.codePointAt(0) ?? 0;
