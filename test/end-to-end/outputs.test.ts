@@ -133,6 +133,20 @@ Outputs("type=local puts the files of the image into a folder, also as -o FOLDER
   }
 });
 
+Outputs("an output to a link goes to what it leads to, and one to a pipe through it", async ({ kbuild }) => {
+  const [real, link] = [path.join(folder, "real.tar"), path.join(folder, "link.tar")];
+  fs.writeFileSync(real, "old");
+  fs.symlinkSync("real.tar", link);
+  await kbuild.must(["-q", "-o", `type=docker,dest=${link}`, context]);
+  assert.ok(fs.lstatSync(link).isSymbolicLink());
+  await must("tar", ["tf", real]);
+  const pipe = path.join(folder, "pipe.tar");
+  await must("mkfifo", [pipe]);
+  const reading = must("sh", ["-c", `tar tf ${pipe}`]);
+  await kbuild.must(["-q", "-o", `type=docker,dest=${pipe}`, context]);
+  assert.match((await reading).stdout, /^manifest\.json$/m);
+});
+
 Outputs("several outputs come from one build", async ({ kbuild }) => {
   const [tar, local] = [path.join(folder, "several.tar"), path.join(folder, "several")];
   await kbuild.must([

@@ -1,4 +1,14 @@
-import { closeSync, createReadStream, createWriteStream, openSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Writable } from "node:stream";
 import { KbuildError } from "../../errors.ts";
@@ -29,11 +39,13 @@ export async function writeDestination(
     await throughTemporary(tools, dest, write);
     return;
   }
-  const temporary = join(dirname(dest), `${basename(dest)}.${process.pid}.kbuild-tmp`);
+  // A link stays one: what it leads to is replaced.
+  const target = existsSync(dest) ? realpathSync(dest) : dest;
+  const temporary = join(dirname(target), `${basename(target)}.${process.pid}.kbuild-tmp`);
   try {
     checkWritable(temporary);
     await write({ path: temporary });
-    renameSync(temporary, dest);
+    renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw explainFault(error, { doing: `writing ${dest}` });
