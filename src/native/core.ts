@@ -41,7 +41,13 @@ export class Core {
     this.#listener = listener;
     const path = nativePath();
     // The core's descriptor 3 is our standard output, for an archive that goes there.
-    const child = childProcess().spawn(path, [], { stdio: ["pipe", "pipe", "pipe", 1], windowsHide: true });
+    // A terminal sends Ctrl-C to a whole process group. Out of it, the core hears of the end from us alone, and removes
+    // what it has not finished.
+    const child = childProcess().spawn(path, [], {
+      stdio: ["pipe", "pipe", "pipe", 1],
+      windowsHide: true,
+      detached: true,
+    });
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) {
       throw new KbuildError("machine.noNative", `the core of kbuild at ${path} cannot be started: no pipes are left`);

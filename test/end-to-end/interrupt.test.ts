@@ -1,10 +1,11 @@
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { kbuildWith, type Outcome } from "../support/command.ts";
+import { KBUILD, kbuildWith, type Outcome } from "../support/command.ts";
 import { unsound } from "../support/store-check.ts";
 import { plant, workspace } from "../support/workspace.ts";
 
@@ -75,6 +76,28 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await kbuildWith(root).must(["-q", small]);
   });
 }
+
+Interrupt("Ctrl-C in a terminal, which signals every process of the build at once: no file is left", async () => {
+  const root = path.join(folder, "store-group");
+  const context = bigContext();
+  for (const wait of [100, 400]) {
+    const child = spawn("setsid", [process.execPath, KBUILD, "-q", "--no-cache", context], {
+      env: { PATH: process.env.PATH, HOME: folder, KBUILD_ROOT: root },
+      stdio: "ignore",
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    for (let i = 0; i < 400; i += 1) {
+      await sleep(10);
+      if (fs.existsSync(path.join(root, "tmp")) && fs.readdirSync(path.join(root, "tmp")).length > 0) break;
+    }
+    await sleep(wait);
+    // `setsid` becomes the leader of its group before it turns into the build.
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    assert.is(await ended, 130);
+    assert.equal(await unsound(root), []);
+    assert.equal(processesOf(root), []);
+  }
+});
 
 Interrupt("while an archive is written: the unfinished file is gone", async () => {
   const root = path.join(folder, "store-archive");
