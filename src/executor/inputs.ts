@@ -3,12 +3,15 @@ import { hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
 import { givenArguments } from "./arguments.ts";
-import type { BuildOptions } from "./options.ts";
+import type { BuildOptions, OutputOptions } from "./options.ts";
 
 /** What a build's options mean: names parsed, defaults filled in, contradictions found. */
 export interface BuildInputs {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names for every output. */
   readonly references: readonly Reference[];
+  /** With those that single outputs have. */
+  readonly allReferences: readonly Reference[];
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
   readonly given: ReadonlyMap<string, string>;
@@ -24,10 +27,12 @@ export interface BuildInputs {
 export function readInputs(options: BuildOptions): BuildInputs {
   const env = options.env ?? process.env;
   const given = givenArguments(options.buildArgs, env);
-  const names = [...(options.tags ?? []), ...(options.outputs ?? []).flatMap(outputNames)];
+  const references = uniqueReferences((options.tags ?? []).map(readTag));
+  const named = (options.outputs ?? []).flatMap((output) => outputReferences(output, []));
   return {
     env,
-    references: uniqueReferences(names.map(readTag)),
+    references,
+    allReferences: uniqueReferences([...references, ...named]),
     buildPlatform: hostPlatform(),
     targetPlatform: options.platform === undefined ? hostPlatform() : readPlatform(options.platform),
     given,
@@ -36,8 +41,10 @@ export function readInputs(options: BuildOptions): BuildInputs {
   };
 }
 
-function outputNames(output: NonNullable<BuildOptions["outputs"]>[number]): string[] {
-  return "name" in output && output.name !== undefined ? output.name.split(",") : [];
+/** The names that an image gets in an output: those of the build, and the output's own. */
+export function outputReferences(output: OutputOptions, common: readonly Reference[]): Reference[] {
+  const own = "name" in output && output.name !== undefined ? output.name.split(",").map(readTag) : [];
+  return uniqueReferences([...common, ...own]);
 }
 
 function readTag(name: string): Reference {

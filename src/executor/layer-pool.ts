@@ -7,7 +7,7 @@ import type { NativeClient } from "../native/client.ts";
 import type { BlobSource, CompressionKind } from "../native/protocol.ts";
 import { storeFault } from "../oci/layout/faults.ts";
 import type { Store } from "../oci/layout/store.ts";
-import { type Descriptor, type DiffId, MediaType } from "../oci/types.ts";
+import { type Descriptor, type DiffId, type Digest, MediaType } from "../oci/types.ts";
 import type { LayerReference, Snapshot } from "./state.ts";
 
 /** Where the bytes of a layer that the store lacks come from. */
@@ -26,7 +26,8 @@ export class LayerPool {
   readonly #store: Store;
   readonly #native: NativeClient;
   readonly #signal: AbortSignal;
-  readonly #arriving = new Map<DiffId, Promise<void>>();
+  /** By blob: one tar may come in two compressions, and an image may have the empty layer in both. */
+  readonly #arriving = new Map<Digest, Promise<void>>();
   readonly #tables = new Map<DiffId, Promise<EntryTable>>();
 
   constructor(store: Store, native: NativeClient, signal: AbortSignal) {
@@ -37,17 +38,17 @@ export class LayerPool {
 
   /** Begins to bring a layer in unless the store has it, whole and indexed, or it is on its way already. */
   fetch(layer: LayerReference, bytes: LayerBytes, progress: PullProgress): void {
-    if (this.#arriving.has(layer.diffId)) return;
+    if (this.#arriving.has(layer.blob.digest)) return;
     if (this.#store.hasBlob(layer.blob)) return;
     const arrival = this.#ingest(layer, bytes, progress);
     // Awaited by whoever needs the layer, at the latest by `settled`.
     arrival.catch(() => undefined);
-    this.#arriving.set(layer.diffId, arrival);
+    this.#arriving.set(layer.blob.digest, arrival);
   }
 
   /** Waits until these layers are in the store, as far as they had to be fetched. */
   async arrived(layers: readonly LayerReference[]): Promise<void> {
-    await Promise.all(layers.map((layer) => this.#arriving.get(layer.diffId)));
+    await Promise.all(layers.map((layer) => this.#arriving.get(layer.blob.digest)));
   }
 
   /** Waits until every layer that was asked for is in the store. */
@@ -72,7 +73,7 @@ export class LayerPool {
 
   /** A layer's blob as the core takes it, once it is there. */
   async source(layer: LayerReference): Promise<BlobSource> {
-    await this.#arriving.get(layer.diffId);
+    await this.#arriving.get(layer.blob.digest);
     return { path: this.#store.blobPath(layer.blob.digest), compression: compressionOf(layer.blob) };
   }
 
@@ -96,7 +97,7 @@ export class LayerPool {
   }
 
   async #load(layer: LayerReference): Promise<EntryTable> {
-    await this.#arriving.get(layer.diffId);
+    await this.#arriving.get(layer.blob.digest);
     const known = this.#read(layer.diffId);
     if (known !== undefined) return known;
     const index = this.#store.temporaryPath();

@@ -23,7 +23,8 @@ export class Registries {
   }
 
   async close(): Promise<void> {
-    await (await this.#client)?.close();
+    // A client that could not be made has told so to whoever asked for it.
+    await (await this.#client?.catch(() => undefined))?.close();
   }
 
   async #make(): Promise<RegistryClient> {

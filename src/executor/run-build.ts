@@ -108,7 +108,7 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       digest: exported.descriptor.digest,
       imageId: exported.id,
       descriptor: exported.descriptor,
-      tags: inputs.references.map(canonicalName),
+      tags: inputs.allReferences.map(canonicalName),
       layers: exported.layers.map(({ blob: { digest, size, mediaType }, diffId }) => ({
         diffId,
         digest,
@@ -122,16 +122,24 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
   } finally {
     options.signal?.removeEventListener("abort", stop);
     stop();
-    await Promise.all([native.close(), registries.close()]);
-    context?.dispose();
+    try {
+      await Promise.all([native.close(), registries.close()]);
+    } finally {
+      context?.dispose();
+    }
   }
 }
 
 function checkOutputs(outputs: readonly OutputOptions[]): readonly OutputOptions[] {
   for (const output of outputs) {
     if (output.type !== "docker" && output.type !== "oci") continue;
-    if (output.compression !== undefined && output.compression !== "uncompressed")
-      checkLevel(output.compression, output.compressionLevel);
+    const { compression, compressionLevel } = output;
+    if (compression !== undefined && compression !== "uncompressed") checkLevel(compression, compressionLevel);
+    else if (compressionLevel !== undefined) {
+      throw new KbuildError("usage.compressionLevel", "a compression level needs a compression, and there is none", {
+        hint: "compression=gzip or compression=zstd",
+      });
+    }
   }
   return outputs;
 }
@@ -211,7 +219,17 @@ async function namedContext(name: string, inputs: BuildInputs, tools: FolderTool
   if (source === undefined || /^(?:docker-image|oci-layout):\/\//.test(source)) return undefined;
   const context = new FolderContext(source, `the context "${name}"`, tools);
   const text = await context.readText(".dockerignore");
-  return context.files(readIgnore(".dockerignore", text ?? "").lines);
+  const { lines } = readIgnore(".dockerignore", text ?? "");
+  const tree = await context.files(lines);
+  return {
+    label: tree.label,
+    roots: tree.roots,
+    blobs: tree.blobs,
+    statCache: tree.statCache,
+    select: (patterns, digest) => tree.select(patterns, digest),
+    neighbours: (path) => tree.neighbours(path),
+    ignoreRule: (rule) => `.dockerignore line ${lines[rule]?.line ?? "?"} of the context "${name}"`,
+  };
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

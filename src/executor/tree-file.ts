@@ -28,21 +28,24 @@ export function extractText(
   entry: Entry,
   blob: BlobSource,
 ): Promise<string> {
-  return withExtracted(tools, entry, blob, async (path) => readFileSync(path, "utf8"));
+  return withExtracted(tools, entry, { roots: [], blobs: [blob] }, async (path) => readFileSync(path, "utf8"));
 }
 
-/** Lays a regular file, whose bytes are in a tar, out on disk for as long as something works with it. */
+/**
+ * Lays a regular file out in the store's temporary folder for as long as something works with it. Its source, in a tar or
+ * below a folder, is the first of its kind. What has changed since its digest was computed is refused.
+ */
 export async function withExtracted<T>(
   tools: Pick<Tools, "store" | "native" | "signal">,
   entry: Entry,
-  blob: BlobSource,
+  from: { readonly roots: readonly string[]; readonly blobs: readonly BlobSource[] },
   work: (path: string) => Promise<T>,
 ): Promise<T> {
   const folder = tools.store.temporaryPath();
   try {
-    const source: Entry["source"] = entry.source.kind === "blob" ? { ...entry.source, blob: 0 } : entry.source;
+    const source = firstOfItsKind(entry.source);
     await tools.native.extract(
-      { output: folder, roots: [], blobs: [blob], temporary: tools.store.temporaryFolder },
+      { output: folder, ...from, temporary: tools.store.temporaryFolder },
       encodeEntries([{ ...entry, path: "file", mode: 0o600, uid: 0, gid: 0, xattrs: [], source }]),
       { signal: tools.signal },
     );
@@ -50,4 +53,9 @@ export async function withExtracted<T>(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function firstOfItsKind(source: Entry["source"]): Entry["source"] {
+  if (source.kind === "blob") return { ...source, blob: 0 };
+  return source.kind === "file" ? { ...source, root: 0 } : source;
 }

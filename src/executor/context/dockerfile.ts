@@ -42,7 +42,7 @@ export async function findDockerfile(
       hint: near === undefined ? "name one with -f, for instance -f docker/Dockerfile" : `did you mean -f ${near}?`,
     });
   }
-  const own = isFolder ? readTextFile(file, file) : undefined;
+  const own = isFolder ? readTextFile(file, file, true) : undefined;
   if (own !== undefined) {
     return {
       name: file,

@@ -22,7 +22,7 @@ export async function openContext(
   if (typeof context === "string") {
     return { context: new FolderContext(context, "the build context", tools), dockerfile: undefined };
   }
-  const { start, rest } = await peek(context, BLOCK);
+  const { start, rest } = await peek(stoppable(context, tools.signal), BLOCK);
   if (start.length === 0) {
     throw new KbuildError("build.context", "standard input is empty", {
       hint: "send a tar or a Dockerfile, or name a folder instead of -",
@@ -101,4 +101,28 @@ async function peek(
     }
   }
   return { start, rest: whole() };
+}
+
+/** A stream that ends with `interrupted` when the signal says so, also while its source has nothing to give. */
+async function* stoppable(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const iterator = bytes[Symbol.asyncIterator]();
+  let stop: () => void = () => {};
+  const stopped = new Promise<"stopped">((resolve) => {
+    stop = () => resolve("stopped");
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  let isOver = false;
+  try {
+    while (!isOver) {
+      const next = await Promise.race([iterator.next(), stopped]);
+      if (next === "stopped") throw new KbuildError("interrupted", "the build was interrupted");
+      isOver = next.done === true;
+      if (next.done !== true) yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    // A source that waits for something itself may answer late: nobody has to wait for that.
+    if (!isOver) void iterator.return?.()?.then(undefined, () => undefined);
+  }
 }

@@ -4,14 +4,15 @@ import { errnoOf } from "../../oci/layout/faults.ts";
 import { LARGEST_TEXT } from "./build-context.ts";
 
 /**
- * The text of a file that a person wrote; undefined when it is not there. Pipes are read to their end, so that
- * `-f <(command)` works; a folder is an error. Bytes that are not UTF-8 are replaced.
+ * The text of a file that a person wrote; undefined when it is not there. A folder is an error. One that
+ * the user named (`isNamed`) may be a pipe, so that `-f <(command)` works; of one that only lies there a pipe would be
+ * waited for without end. Bytes that are not UTF-8 are replaced.
  * @throws KbuildError `build.unreadable`, `build.tooLarge`
  */
-export function readTextFile(path: string, shown: string): string | undefined {
+export function readTextFile(path: string, shown: string, isNamed = false): string | undefined {
   let file: number;
   try {
-    file = openSync(path, constants.O_RDONLY);
+    file = openSync(path, constants.O_RDONLY | (isNamed ? 0 : constants.O_NONBLOCK));
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
@@ -19,6 +20,8 @@ export function readTextFile(path: string, shown: string): string | undefined {
   }
   try {
     if (fstatSync(file).isDirectory()) throw new KbuildError("build.unreadable", `${shown} is a folder, not a file`);
+    if (!isNamed && !fstatSync(file).isFile())
+      throw new KbuildError("build.unreadable", `${shown} is not a regular file`);
     const parts: Buffer[] = [];
     for (let total = 0; ; ) {
       const part = Buffer.allocUnsafe(64 * 1024);

@@ -19,7 +19,7 @@ export async function missingSource(
   if (rule !== undefined) {
     return new KbuildError(
       "build.ignoredSource",
-      `${step.kind} source "${shown}" is excluded by ${step.ignoreRule(rule)}`,
+      `${step.kind} source "${shown}" is excluded by ${(step.tree.ignoreRule ?? step.ignoreRule)(rule)}`,
       {
         ...located,
         hint: "change that line, or add a line with ! in front that lets it in",

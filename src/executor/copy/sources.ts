@@ -59,6 +59,8 @@ export interface SourceTree {
   neighbours(path: string): Promise<readonly string[]>;
   /** Where the core keeps digests of files between builds, if this tree has such. */
   readonly statCache?: string | undefined;
+  /** How messages name an ignore rule of this tree; absent: as one of the build context's. */
+  readonly ignoreRule?: ((rule: number) => string) | undefined;
 }
 
 const WILDCARD = /[*?[\\]/;

@@ -101,7 +101,7 @@ async function compressed(tools: Tools, image: Image, options: ArchiveOptions, r
 export function checkLevel(compression: Exclude<CompressionName, "uncompressed">, level: number | undefined): number {
   if (level === undefined) return DEFAULT_LEVEL[compression];
   const [lowest, highest] = LEVELS[compression];
-  if (level >= lowest && level <= highest) return level;
+  if (Number.isInteger(level) && level >= lowest && level <= highest) return level;
   throw new KbuildError("usage.compressionLevel", `${compression} has no compression level ${level}`, {
     hint: `its levels go from ${lowest} to ${highest}`,
   });

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   createReadStream,
   createWriteStream,
@@ -41,10 +42,16 @@ export async function writeDestination(
   }
   // A link stays one: what it leads to is replaced.
   const target = existsSync(dest) ? realpathSync(dest) : dest;
-  const temporary = join(dirname(target), `${basename(target)}.${process.pid}.kbuild-tmp`);
+  const temporary = join(
+    dirname(target),
+    `${basename(target)}.${process.pid}-${process.hrtime.bigint().toString(36)}.kbuild-tmp`,
+  );
   try {
     checkWritable(temporary);
     await write({ path: temporary });
+    // Who may read what was there before may read what comes instead, and nobody else.
+    const before = statSync(target, { throwIfNoEntry: false });
+    if (before !== undefined) chmodSync(temporary, before.mode & 0o777);
     renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });

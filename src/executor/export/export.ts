@@ -2,6 +2,7 @@ import { imageFromStore } from "../../oci/image.ts";
 import { canonicalName, type Reference } from "../../oci/reference.ts";
 import type { Emitter, StepReporter } from "../emitter.ts";
 import type { WrittenImage } from "../image.ts";
+import { outputReferences } from "../inputs.ts";
 import type { OutputOptions } from "../options.ts";
 import type { Snapshot } from "../state.ts";
 import type { Tools } from "../tools.ts";
@@ -45,7 +46,8 @@ async function exportOne(
   output: OutputOptions,
   reporter: StepReporter,
 ): Promise<WrittenImage> {
-  const { image, snapshot, references } = what;
+  const { image, snapshot } = what;
+  const references = outputReferences(output, what.references);
   switch (output.type) {
     case "image":
       say(reporter, `writing image ${image.id}`);

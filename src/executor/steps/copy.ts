@@ -1,8 +1,7 @@
 import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { KbuildError, type Location } from "../../errors.ts";
 import type { Draft } from "../../layers/draft.ts";
-import { EntryTable, EntryType } from "../../layers/entry-table.ts";
+import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
 import { contentDigest, entryParts, identityOf, type Part } from "../../layers/identity.ts";
 import { holdsForAll, mapped } from "../../layers/sequence.ts";
 import { nameOf } from "../../layers/tree.ts";
@@ -14,7 +13,14 @@ import { isRead, NO_ENTRIES } from "../copy/entries.ts";
 import { type CopyTreatment, copyInto, type Destination, type Exclusion, includedOf } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
-import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
+import {
+  hasWildcard,
+  type SourceEntry,
+  type SourceMatch,
+  type SourcePattern,
+  type SourceTree,
+  sourcePattern,
+} from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
@@ -128,19 +134,24 @@ async function addInto(
 ): Promise<LayerSources> {
   const blobs: BlobSource[] = [...step.tree.blobs];
   const temporary: string[] = [];
-  for (const match of matches) {
-    const archive = await openArchive(tools, step, match);
-    if (archive === undefined) {
-      copyInto(draft, match, step.destination, treatment);
-      continue;
+  try {
+    for (const match of matches) {
+      const archive = await openArchive(tools, step, match);
+      if (archive === undefined) {
+        copyInto(draft, match, step.destination, treatment);
+        continue;
+      }
+      temporary.push(archive.tar);
+      blobs.push({ path: archive.tar, compression: "none" });
+      unpackInto(draft, archive.table, step.destination.path, {
+        blob: blobs.length - 1,
+        owner: treatment.owner,
+        now: treatment.now,
+      });
     }
-    temporary.push(archive.tar);
-    blobs.push({ path: archive.tar, compression: "none" });
-    unpackInto(draft, archive.table, step.destination.path, {
-      blob: blobs.length - 1,
-      owner: treatment.owner,
-      now: treatment.now,
-    });
+  } catch (error) {
+    for (const path of temporary) rmSync(path, { force: true });
+    throw error;
   }
   return { roots: step.tree.roots, blobs, statCache: step.tree.statCache, temporary };
 }
@@ -149,18 +160,16 @@ async function addInto(
 async function openArchive(tools: Tools, step: CopyStep, match: SourceMatch): Promise<OpenedArchive | undefined> {
   const { source, type } = match.entry;
   if (type !== EntryType.file) return undefined;
-  switch (source.kind) {
-    case "file": {
-      const root = step.tree.roots[source.root];
-      return root === undefined ? undefined : ingestArchive(tools, join(root, source.path));
-    }
-    case "blob": {
-      const blob = step.tree.blobs[source.blob];
-      return blob && withExtracted(tools, match.entry, blob, (path) => ingestArchive(tools, path));
-    }
-    default:
-      return undefined;
-  }
+  const from = sourceOf(step.tree, source);
+  if (from === undefined) return undefined;
+  // Read as it was when the key was computed: what is unpacked is what the digest says.
+  const entry = { ...match.entry, digest: match.origin?.digest ?? match.entry.digest };
+  return withExtracted(tools, entry, from, (path) => ingestArchive(tools, path));
+}
+
+function sourceOf({ roots, blobs }: SourceTree, source: Entry["source"]) {
+  if (source.kind === "file") return { roots: roots.slice(source.root, source.root + 1), blobs: [] };
+  return source.kind === "blob" ? { roots: [], blobs: blobs.slice(source.blob, source.blob + 1) } : undefined;
 }
 
 interface OpenedArchive {
@@ -244,18 +253,25 @@ function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {
 /** Identity of what is copied; undefined while some content has not been read. */
 function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclusion): string | undefined {
   const parts: Part[] = [];
+  const inodes = new Map<string, number>();
+  /** Whether two names are one file decides between a file and a hard link in the layer. */
+  const partsOf = ({ entry, origin, group }: SourceEntry, path: string): Part => {
+    const own = entryParts(entry, path, origin?.digest);
+    if (group === undefined) return own;
+    const inode = inodes.get(group) ?? inodes.size;
+    inodes.set(group, inode);
+    return [own, inode];
+  };
   for (const match of matches) {
-    const { entry, origin, asked } = match;
+    const { entry, asked } = match;
     const below = includedOf(match, exclusion);
     if (below === undefined) continue;
     const areRead = below === match.below ? match.below.hasAllDigests() : holdsForAll(below, isRead);
     if (!areRead || !isRead(match)) return undefined;
     const skip = entry.path === "" ? 0 : entry.path.length + 1;
     const name = exclusion.parents ? asked : entry.type === EntryType.directory ? "" : nameOf(asked);
-    parts.push(name, entryParts(entry, "", origin?.digest));
-    parts.push(
-      mapped(below, (source) => entryParts(source.entry, source.entry.path.slice(skip), source.origin?.digest)),
-    );
+    parts.push(name, partsOf(match, ""));
+    parts.push(mapped(below, (source) => partsOf(source, source.entry.path.slice(skip))));
   }
   return identityOf(parts);
 }
