@@ -21,8 +21,8 @@ Inputs("nothing but a context", () => {
   assert.is(inputs.epoch, undefined);
 });
 
-Inputs("names from tags and outputs are taken together, each once", () => {
-  const { references } = read({
+Inputs("names of tags are for every output, those of an output are its own, and each is told once", () => {
+  const { references, allReferences } = read({
     tags: ["web", "docker.io/library/web:latest", "Host:5000/x:1"],
     outputs: [
       { type: "image", name: "web:2,web" },
@@ -30,7 +30,8 @@ Inputs("names from tags and outputs are taken together, each once", () => {
       { type: "tar", dest: "x" },
     ],
   });
-  assert.equal(references.map(canonicalName), [
+  assert.equal(references.map(canonicalName), ["docker.io/library/web:latest", "Host:5000/x:1"]);
+  assert.equal(allReferences.map(canonicalName), [
     "docker.io/library/web:latest",
     "Host:5000/x:1",
     "docker.io/library/web:2",

@@ -371,7 +371,8 @@ Text("as large as may be, and not a byte more", async () => {
   assert.is(read("large")?.length, LARGEST_TEXT);
   fs.appendFileSync(path.join(texts, "large"), "#");
   assert.is((await failure(() => read("large"))).code, "build.tooLarge");
-  assert.is((await failure(() => readTextFile("/dev/zero", "zero"))).code, "build.tooLarge");
+  assert.is((await failure(() => readTextFile("/dev/zero", "zero", true))).code, "build.tooLarge");
+  assert.is((await failure(() => readTextFile("/dev/zero", "zero"))).code, "build.unreadable", "not named by the user");
 });
 
 Text("a folder that is no context", async () => {
