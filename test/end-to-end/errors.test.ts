@@ -277,6 +277,13 @@ Errors("a full disk", async () => {
     assert.is(done.status, 4, done.stderr);
     assert.match(done.stderr, /full|space/i);
     assert.equal(await unsound(kbuild.root), []);
+    const output = path.join(root, "output.tar");
+    const other = kbuildWith(path.join(folder, "roomy"));
+    const told = await other.run(["-q", "-o", `type=docker,dest=${output}`, context]);
+    assert.is(told.status, 4, told.stderr);
+    assert.match(told.stderr, /writing .*output\.tar: the disk is full/);
+    assert.not(told.stderr.includes("KBUILD_ROOT"), "it is not the store that is full");
+    assert.not(fs.readdirSync(root).some((name) => name.includes("output")));
     plant(context, { big: "small\n" });
     await kbuild.must(["-q", context]);
     assert.equal(await unsound(kbuild.root), []);

@@ -55,6 +55,11 @@ export async function writeDestination(
     renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
+    // The core knows of the store alone, and its hint would send the user there.
+    if (error instanceof KbuildError && error.code === "machine.diskFull") {
+      const hint = "Free some space there, or write to another disk";
+      throw new KbuildError(error.code, `writing ${dest}: the disk is full`, { hint, cause: error });
+    }
     throw explainFault(error, { doing: `writing ${dest}` });
   }
 }
