@@ -6,14 +6,14 @@ import { RAW } from "./engines.ts";
 import { measure } from "./measure.ts";
 import { freshFolder } from "./person.ts";
 import type { Run, Runner } from "./runner.ts";
-import { contextOf, type Setting, workloadOf } from "./setting.ts";
+import { baseOf, contextOf, type Setting, workloadOf } from "./setting.ts";
 
 /** The bare cost of each case: bench/raw, which does what no builder can do without, and nothing else. */
 export function rawRunner(setting: Setting, account: Account): Runner {
   return bareRunner("raw", setting, account, {
     takes: () => true,
     command: (each, out) => {
-      const { repository, digests, blobs } = setting.bases[workloadOf(each).base];
+      const { repository, digests, blobs } = baseOf(setting, workloadOf(each).base);
       const { registry } = setting;
       return [
         RAW,
@@ -44,8 +44,16 @@ function bareRunner(name: string, setting: Setting, account: Account, { takes, c
     name,
     takes,
     prepare: async () => {},
-    async ready() {
+    async ready(each) {
       freshFolder(out, user);
+      // What a step runs in: the base's files, as a builder has them before it as well.
+      const tree = path.join(out, "tree");
+      if (each.inTree === true) {
+        freshFolder(tree, user);
+        for (const blob of baseOf(setting, workloadOf(each).base).blobs) {
+          execFileSync("tar", ["-xzf", blob, "-C", tree, "--no-same-owner"], user.become);
+        }
+      }
       execFileSync("sync");
     },
     run: (each): Promise<Run> =>

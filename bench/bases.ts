@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { pack as tarPack } from "tar-stream";
 import { Material } from "./material.ts";
 
-export type BaseName = "node" | "tiny";
+export type BaseName = "node" | "tiny" | "shell" | "seeded" | "large";
 
 /** Any time will do, as long as it is always the same. */
 export const EPOCH = 1_700_000_000;
@@ -18,15 +18,18 @@ type LayerFiles = ReadonlyMap<string, LayerFile>;
 interface LayerFile {
   readonly bytes: Buffer;
   readonly mode?: number;
+  /** Where it leads, when it is a symbolic link. */
+  readonly link?: string;
 }
 
 /**
  * Makes a base image as an OCI layout tagged `1`, unless it is there. `tiny` is the same everywhere; `node` has the shape
- * of a slim Node.js image (system, libraries, node, its modules, entry point) and the bytes of this machine's.
+ * of a slim Node.js image (system, libraries, node, its modules, entry point) and the bytes of this machine's. `shell` has
+ * busybox, to run something in; `seeded` has 4,000 small files beside it, `large` 20,000 files of 675 MB in three more layers.
  */
 export async function makeBase(folder: string, name: BaseName): Promise<void> {
   if (fs.existsSync(path.join(folder, "index.json"))) return;
-  const layers = name === "tiny" ? [systemLayer()] : nodeLayers();
+  const layers = LAYERS[name]();
   fs.rmSync(folder, { recursive: true, force: true });
   const blobs = path.join(folder, "blobs", "sha256");
   fs.mkdirSync(blobs, { recursive: true });
@@ -72,6 +75,68 @@ export function baseBlobFiles(folder: string): readonly string[] {
   const index = read("index.json") as { manifests: readonly { digest: string }[] };
   const manifest = read(file(index.manifests[0]?.digest ?? "")) as { layers: readonly { digest: string }[] };
   return manifest.layers.map(({ digest }) => path.join(folder, file(digest)));
+}
+
+const LAYERS: Readonly<Record<BaseName, () => readonly LayerFiles[]>> = {
+  node: nodeLayers,
+  tiny: () => [systemLayer()],
+  shell: () => [shellLayer()],
+  seeded: () => [shellLayer(), seedLayer()],
+  large: () => [shellLayer(), ...largeLayers()],
+};
+
+const APPLETS = "cat echo ls mkdir rm sh sleep true".split(" ");
+
+/** Debian's static busybox. */
+export function busybox(): string {
+  const file = (process.env.PATH ?? "")
+    .split(":")
+    .map((folder) => path.join(folder, "busybox"))
+    .find(fs.existsSync);
+  if (file === undefined) throw new Error("busybox is not installed (package busybox-static)");
+  return file;
+}
+
+function shellLayer(): LayerFiles {
+  return new Map<string, LayerFile>([
+    ["bin/busybox", { bytes: fs.readFileSync(busybox()), mode: 0o755 }],
+    ...APPLETS.map((name) => [`bin/${name}`, { bytes: Buffer.alloc(0), link: "busybox" }] as const),
+    ["etc/passwd", { bytes: Buffer.from("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n") }],
+    ["etc/group", { bytes: Buffer.from("root:x:0:\nnogroup:x:65534:\n") }],
+  ]);
+}
+
+/** 2,000 files to be deleted, and as many between them that stay. */
+function seedLayer(): LayerFiles {
+  const material = new Material("seed");
+  const files = new Map<string, LayerFile>();
+  for (let number = 0; number < 2000; number++) {
+    for (const name of ["gone", "kept"]) {
+      files.set(`seed/d${number % 100}/${name}${number}`, { bytes: Buffer.from(material.text(700)) });
+    }
+  }
+  return files;
+}
+
+/** Three layers of 20,000 files, 675 MB, some of them libraries of 10 MB. */
+function largeLayers(): readonly LayerFiles[] {
+  const material = new Material("large");
+  const shapes = [
+    [8000, 9000],
+    [6000, 20_000],
+    [6000, 24_000],
+  ] as const;
+  return shapes.map(([count, mean], layer) => {
+    const files = new Map<string, LayerFile>();
+    for (let number = 0; number < count; number++) {
+      const bytes = Buffer.from(material.mixed(material.size(Math.floor(mean * 0.43), 4 << 20)));
+      files.set(`usr/share/l${layer}/d${number % 300}/f${number}`, { bytes });
+    }
+    for (let number = 0; number < 10; number++) {
+      files.set(`usr/lib/l${layer}/lib${number}.so`, { bytes: Buffer.from(material.mixed(10 << 20)), mode: 0o755 });
+    }
+    return files;
+  });
 }
 
 function systemLayer(): LayerFiles {
@@ -140,9 +205,10 @@ async function tarOf(files: LayerFiles): Promise<Buffer> {
   const reading = (async () => {
     for await (const part of pack) parts.push(part as Buffer);
   })();
-  for (const [name, { bytes, mode = 0o644 }] of files) {
+  for (const [name, { bytes, mode = 0o644, link }] of files) {
     addFolders(path.dirname(name));
-    pack.entry({ name, mode, mtime }, bytes);
+    if (link === undefined) pack.entry({ name, mode, mtime }, bytes);
+    else pack.entry({ name, type: "symlink", linkname: link, mode: 0o777, mtime });
   }
   pack.finalize();
   await reading;

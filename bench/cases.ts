@@ -1,3 +1,6 @@
+import { busybox } from "./bases.ts";
+import { MANY_FILES } from "./workloads.ts";
+
 /** What is true before the timed command: nothing is in the store; the base is; the same build has just been done. */
 export type Start = "empty" | "primed" | "built";
 
@@ -28,6 +31,8 @@ export interface Case {
   readonly edit?: string;
   /** Arguments for bench/raw, from the same start state. */
   readonly raw: (input: RawInput) => readonly string[];
+  /** Whether the bare cost is taken in a folder `tree` of `out` that has the files of the base. */
+  readonly inTree?: boolean;
   /** Whether the start of node, which kbuild cannot be faster than, is measured beside it. */
   readonly hasNode?: boolean;
 }
@@ -41,6 +46,8 @@ const archive = ({ out, context, blobs }: RawInput): readonly string[] => [
   ...blobs,
   `${context}/app.js`,
 ];
+
+const step = ({ out }: RawInput): readonly string[] => ["step", out, busybox(), MANY_FILES, "data"];
 
 export const CASES: readonly Case[] = [
   {
@@ -90,6 +97,53 @@ export const CASES: readonly Case[] = [
   },
   { name: "W3.cold", workload: "W3", title: "build", start: "primed", action: "build", raw: layer },
   { name: "W3.tar", workload: "W3", title: "build, archive", start: "primed", action: "archive", raw: layerArchive },
+  {
+    name: "W4.run",
+    workload: "W4",
+    title: "RUN: 10,000 files made, 2,000 deleted",
+    start: "primed",
+    action: "build",
+    raw: step,
+    inTree: true,
+  },
+  {
+    name: "W5.steps",
+    workload: "W5",
+    title: "twenty small RUNs",
+    start: "primed",
+    action: "build",
+    raw: ({ out }) => ["steps", out, busybox(), "20"],
+    inTree: true,
+    hasNode: true,
+  },
+  {
+    name: "W6.stages",
+    workload: "W6",
+    title: "four stages of 2 s side by side",
+    start: "primed",
+    action: "build",
+    raw: ({ out }) => ["stages", out, busybox(), "4", "2"],
+    inTree: true,
+    hasNode: true,
+  },
+  {
+    name: "W7.cold",
+    workload: "W7",
+    title: "pull, unpack, RUN",
+    start: "empty",
+    action: "build",
+    raw: ({ out, registry, repository, digests }) => ["pull-run", out, busybox(), registry, repository, ...digests],
+  },
+  {
+    name: "W7.run",
+    workload: "W7",
+    title: "RUN on a large base",
+    start: "built",
+    action: "build",
+    edit: "note.txt",
+    raw: ({ out }) => ["steps", out, busybox(), "1"],
+    hasNode: true,
+  },
   {
     name: "W8a.cold",
     workload: "W8a",

@@ -8,7 +8,7 @@ import { type Figures, measure } from "./measure.ts";
 import { freshFolder, type Person } from "./person.ts";
 import { type Runner, sum } from "./runner.ts";
 import { removeStore } from "./services.ts";
-import { type Base, contextOf, type Setting, workloadOf } from "./setting.ts";
+import { type Base, baseOf, contextOf, type Setting, TRIAL, workloadOf } from "./setting.ts";
 import { archiveHas, checkLayers, readArchive, WrongImage } from "./verify.ts";
 
 export interface Contender extends Runner {
@@ -123,7 +123,7 @@ export function contender(
     const now = layersOf(each, round);
     const mayEqual = each.edit ? "must not" : each.start === "built" ? "must" : "may";
     if (engine.hasDiffIds) {
-      checkLayers(now, before, { baseLayers: setting.bases[workloadOf(each).base].blobs.length, mayEqual });
+      checkLayers(now, before, { baseLayers: baseOf(setting, workloadOf(each).base).blobs.length, mayEqual });
     }
     before = now;
     freshFolder(out, person);
@@ -141,7 +141,7 @@ export function contender(
     },
     async ready(each) {
       if (each.start !== "built") await reset();
-      if (each.start === "primed") await prime(setting.bases[workloadOf(each).base]);
+      if (each.start === "primed") await prime(baseOf(setting, workloadOf(each).base));
       freshFolder(out, person);
       // What was written until now is not to slow down what is timed.
       execFileSync("sync");
@@ -153,7 +153,7 @@ export function contender(
     check,
     async tryOut() {
       await reset();
-      await prime(setting.bases.tiny);
+      await prime(baseOf(setting, TRIAL));
       const at = place("primed", primer);
       if (engine.identity(ask(engine.inspect(at), at)).length === 0) throw new WrongImage("the image has no layers");
     },

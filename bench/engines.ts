@@ -117,7 +117,10 @@ function buildah(name: string, account: "root" | "user"): Engine {
 }
 
 function docker(name: string, buildkit: "0" | "1", title: string): Engine {
-  const build = ({ tag, context }: Place): Command => [dockerClient(), "build", "-t", tag, context];
+  // The daemon has no bridge; RUN gets the machine's network, as with the other engines.
+  const build = ({ tag, context }: Place): Command => [
+    ...[dockerClient(), "build", "--network", "host", "-t", tag, context],
+  ];
   return {
     name,
     title,

@@ -8,11 +8,12 @@ import { bookkeeper } from "./accounting.ts";
 import { ENGINES, type Engine } from "./engines.ts";
 import { makeField } from "./field.ts";
 import { describeMachine, stealBetween, stealNow } from "./machine.ts";
-import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
+import { HELP, listing, type Options, parseOptions, UsageError } from "./options.ts";
 import { personsOf } from "./person.ts";
 import { type Places, placesIn } from "./places.ts";
 import { report } from "./report.ts";
 import { type Measured, runCase } from "./rounds.ts";
+import { measureSandbox } from "./sandbox.ts";
 import { type Service, startRegistry } from "./services.ts";
 import { makeBases, makeContexts, type Setting } from "./setting.ts";
 
@@ -23,6 +24,14 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   const options = parseOptions(argv);
   if (options === "help") {
     process.stdout.write(HELP);
+    return 0;
+  }
+  if (options === "list") {
+    process.stdout.write(listing());
+    return 0;
+  }
+  if (options === "sandbox") {
+    process.stdout.write(await measureSandbox(signal));
     return 0;
   }
   const { cases } = options;
@@ -43,7 +52,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
       places,
       persons: personsOf(process.env.BENCH_USER ?? "kbuild-bench", places),
       registry: registry.host,
-      bases: await makeBases(places, registry),
+      bases: await makeBases(places, cases, registry),
       patience: options.patience,
       signal,
     };

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { CASES, type Case, casesOf } from "./cases.ts";
-import { ENGINE_NAMES } from "./engines.ts";
-import { WORKLOAD_NAMES } from "./workloads.ts";
+import { ENGINE_NAMES, ENGINES } from "./engines.ts";
+import { WORKLOAD_NAMES, WORKLOADS } from "./workloads.ts";
 
 /** What was typed, checked. */
 export interface Options {
@@ -30,12 +30,26 @@ export const HELP = `Usage: npm run bench -- [OPTIONS]
   --quick             small sizes and one round: shows that everything works, measures nothing
   --output FILE       where the table goes, as markdown (default: report.md in the bench folder)
   --patience SECONDS  how long one command may take (default 600)
+  --sandbox           only what the sandbox costs a RUN, over the bare command
+  --list              the cases and engines, and nothing else
 `;
 
+/** The cases and the engines, one on a line. */
+export function listing(): string {
+  const cases = CASES.map(({ name, title, start, action }) => {
+    const workload = WORKLOADS.find((each) => name.startsWith(`${each.name}.`));
+    return `${name.padEnd(10)} ${`${start}, ${action}`.padEnd(16)} ${title} (${workload?.title ?? ""})`;
+  });
+  const engines = ENGINES.map(({ name, title }) => `${name.padEnd(17)} ${title}`);
+  return `${["Cases:", ...cases, "", "Engines:", ...engines].map((line) => line.trimEnd()).join("\n")}\n`;
+}
+
 /** @throws UsageError */
-export function parseOptions(argv: readonly string[]): Options | "help" {
+export function parseOptions(argv: readonly string[]): Options | "help" | "list" | "sandbox" {
   const { values } = parse(argv);
   if (values.help) return "help";
+  if (values.list) return "list";
+  if (values.sandbox) return "sandbox";
   const engines = list(values.engines) ?? ENGINE_NAMES;
   for (const name of engines) {
     if (!ENGINE_NAMES.includes(name)) throw new UsageError(`no engine ${name}; there are ${ENGINE_NAMES.join(", ")}`);
@@ -70,6 +84,8 @@ function parse(argv: readonly string[]) {
         quick: { type: "boolean" },
         output: { type: "string" },
         patience: { type: "string" },
+        list: { type: "boolean" },
+        sandbox: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });

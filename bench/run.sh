@@ -11,15 +11,15 @@ export BENCH_USER="${BENCH_USER:-kbuild-bench}"
 check_node
 for word in "$@"; do
   case $word in
-    -h | --help)
+    -h | --help | --list)
       npm_packages
-      exec node --import tsx bench/main.ts --help
+      exec node --import tsx bench/main.ts "$word"
       ;;
   esac
 done
 
 packages buildah=buildah dockerd=docker.io docker-registry=docker-registry skopeo=skopeo newuidmap=uidmap \
-  runc=runc fuse-overlayfs=fuse-overlayfs setpriv=util-linux tar=tar
+  runc=runc fuse-overlayfs=fuse-overlayfs setpriv=util-linux tar=tar busybox=busybox-static
 npm_packages
 build_native
 build_dist

@@ -11,7 +11,8 @@ export interface Setting {
   readonly places: Places;
   readonly persons: Persons;
   readonly registry: string;
-  readonly bases: Readonly<Record<BaseName, Base>>;
+  /** Those that the cases need. */
+  readonly bases: ReadonlyMap<BaseName, Base>;
   /** Seconds for one command. */
   readonly patience: number;
   readonly signal: AbortSignal;
@@ -33,14 +34,25 @@ export function contextOf(places: Places, each: Case): string {
   return path.join(places.contexts, each.workload);
 }
 
-export async function makeBases(places: Places, registry: Registry): Promise<Setting["bases"]> {
-  const make = async (name: BaseName): Promise<Base> => {
+export function baseOf(setting: Setting, name: BaseName): Base {
+  const found = setting.bases.get(name);
+  if (!found) throw new Error(`no base ${name}`);
+  return found;
+}
+
+/** Makes the bases that the cases need, and the one that engines are tried out with. */
+export async function makeBases(places: Places, cases: readonly Case[], registry: Registry): Promise<Setting["bases"]> {
+  const bases = new Map<BaseName, Base>();
+  for (const name of new Set<BaseName>([TRIAL, ...cases.map((each) => workloadOf(each).base)])) {
     const folder = path.join(places.bases, name);
     await makeBase(folder, name);
-    return { name, blobs: baseBlobFiles(folder), ...(await push(registry, folder, name)) };
-  };
-  return { node: await make("node"), tiny: await make("tiny") };
+    bases.set(name, { name, blobs: baseBlobFiles(folder), ...(await push(registry, folder, name)) });
+  }
+  return bases;
 }
+
+/** The base of the smallest build. */
+export const TRIAL: BaseName = "tiny";
 
 /** Makes the contexts that the cases need. */
 export function makeContexts(places: Places, cases: readonly Case[], scale: number, registry: string): void {

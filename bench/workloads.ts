@@ -8,7 +8,7 @@ export interface Workload {
   readonly name: string;
   readonly title: string;
   readonly base: BaseName;
-  /** The Dockerfile below `FROM`. */
+  /** The Dockerfile below `FROM`; `@BASE@` in it is the base as well. */
   readonly instructions: readonly string[];
   /** A path in the image that only this build can have put there. */
   readonly proof: string;
@@ -19,6 +19,11 @@ export interface Workload {
 const MIB = 1 << 20;
 /** To be raised when the contexts change, so that old ones are made anew. */
 const VERSION = 1;
+
+/** The commands of W4, in a shell that has nothing but busybox's own. Paths are below the working folder. */
+export const MANY_FILES =
+  "d=0; while [ $d -lt 100 ]; do mkdir -p data/d$d; i=0; while [ $i -lt 100 ]; do " +
+  'echo "file $d $i" >data/d$d/f$i; i=$((i+1)); done; d=$((d+1)); done; rm -f seed/*/gone*';
 
 export const WORKLOADS: readonly Workload[] = [
   {
@@ -52,6 +57,42 @@ export const WORKLOADS: readonly Workload[] = [
     instructions: ["COPY model.bin /model.bin"],
     proof: "model.bin",
     fill: (folder, scale) => putLarge(folder, "model.bin", Math.ceil(1024 * scale), new Material("W3")),
+  },
+  {
+    name: "W4",
+    title: "a RUN that makes 10,000 files and deletes 2,000 of the base",
+    base: "seeded",
+    instructions: [`RUN ${MANY_FILES}`],
+    proof: "data/d0/f0",
+    fill: () => {},
+  },
+  {
+    name: "W5",
+    title: "twenty small RUNs",
+    base: "shell",
+    instructions: Array.from({ length: 20 }, (_, number) => `RUN echo ${number} >/${number}`),
+    proof: "19",
+    fill: () => {},
+  },
+  {
+    name: "W6",
+    title: "four stages that each sleep 2 s, then COPY --from",
+    base: "shell",
+    instructions: [
+      ...[0, 1, 2, 3].map((number) => `FROM @BASE@ AS s${number}\nRUN sleep 2; echo ${number} >/out${number}`),
+      "FROM @BASE@",
+      ...[0, 1, 2, 3].map((number) => `COPY --from=s${number} /out${number} /`),
+    ],
+    proof: "out3",
+    fill: () => {},
+  },
+  {
+    name: "W7",
+    title: "a base of 20,000 files, 675 MB, four layers; COPY of one file; RUN",
+    base: "large",
+    instructions: ["COPY note.txt /note.txt", "RUN cat /note.txt >/copy.txt"],
+    proof: "copy.txt",
+    fill: (folder) => put(folder, "note.txt", "a note\n"),
   },
   {
     name: "W8a",
@@ -108,7 +149,9 @@ export function makeContext(folder: string, workload: Workload, scale: number): 
 
 /** The Dockerfile is the one file that the registry's port goes into; all engines of a run get the same one. */
 export function writeDockerfile(folder: string, workload: Workload, registry: string): void {
-  put(folder, "Dockerfile", `FROM ${registry}/bench/${workload.base}:1\n${workload.instructions.join("\n")}\n`);
+  const base = `${registry}/bench/${workload.base}:1`;
+  const text = `FROM @BASE@\n${workload.instructions.join("\n")}\n`;
+  put(folder, "Dockerfile", text.replaceAll("@BASE@", base));
 }
 
 const EDIT_MARK = "\n// edited: ";

@@ -12,7 +12,8 @@ PATH="$PATH:$HOME/.cargo/bin:/usr/sbin"
   check_node
   packages busybox=busybox-static skopeo=skopeo umoci=umoci podman=podman dockerd=docker.io \
     docker-registry=docker-registry htpasswd=apache2-utils tmux=tmux python3=python3 xz=xz-utils bzip2=bzip2 zstd=zstd \
-    git=git setpriv=util-linux
+    git=git setpriv=util-linux mmdebstrap=mmdebstrap newuidmap=uidmap useradd=passwd getcap=libcap2-bin getfattr=attr \
+    ssh-agent=openssh-client
   npm_packages
   build_native
   build_dist

@@ -5,7 +5,11 @@
  */
 import type { Writable } from "node:stream";
 import { startBuild } from "./executor/build.ts";
+import type { Diagnosis, DoctorOptions } from "./executor/doctor.ts";
 import type { Build, BuildOptions } from "./executor/options.ts";
+import type { FailedStepOptions } from "./executor/run/run-failed.ts";
+import type { CheckOptions, StoreReport } from "./executor/store/check.ts";
+import type { PruneOptions, PruneReport } from "./executor/store/prune.ts";
 import type { HistoryEntry } from "./oci/images/history.ts";
 import type { InspectedImage } from "./oci/images/inspect.ts";
 import type { ListedImage } from "./oci/images/list.ts";
@@ -14,8 +18,13 @@ import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
 
 export type { ErrorCode, Location } from "./errors.ts";
 export { KbuildError } from "./errors.ts";
+export type { DiagnosedSandbox, Diagnosis, DoctorOptions } from "./executor/doctor.ts";
 export type * from "./executor/events.ts";
 export type * from "./executor/options.ts";
+export type { FailedStepOptions } from "./executor/run/run-failed.ts";
+export type { CheckOptions, StoreReport } from "./executor/store/check.ts";
+export type { StoreFinding } from "./executor/store/findings.ts";
+export type { PrunedItem, PruneOptions, PruneReport } from "./executor/store/prune.ts";
 export type { HistoryEntry } from "./oci/images/history.ts";
 export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
 export type { ListedImage } from "./oci/images/list.ts";
@@ -79,6 +88,46 @@ export async function remove(
 ): Promise<Removal[]> {
   const { removeImage } = await import("./oci/images/remove.ts");
   return removeImage(storeOf(options.root), name, { force: options.force === true });
+}
+
+/**
+ * Says how RUN is run on this machine: opens a sandbox as a build would, closes it, and tells of it. That there is none is
+ * an answer, not an error.
+ */
+export async function doctor(options: DoctorOptions = {}): Promise<Diagnosis> {
+  const { diagnose } = await import("./executor/doctor.ts");
+  return diagnose(options);
+}
+
+/**
+ * Checks that everything in the store is whole, and lists all that is not; with `repair` that is removed, so that it is
+ * made anew when it is needed. Other processes may use the store meanwhile.
+ */
+export async function checkStore(options: CheckOptions = {}): Promise<StoreReport> {
+  const { check } = await import("./executor/store/check.ts");
+  return check(options);
+}
+
+/**
+ * Runs a command in the files of a step that failed and was kept (`keepFailed`). Gives the command's status, or 128 and the
+ * number of the signal that ended it.
+ */
+export async function runInFailedStep(
+  name: string,
+  command: readonly string[],
+  options: FailedStepOptions = {},
+): Promise<number> {
+  const failed = await import("./executor/run/run-failed.ts");
+  return failed.runInFailedStep(name, command, options);
+}
+
+/**
+ * Frees the store of what is only kept to make later builds faster, least recently used first, and of what killed
+ * processes left behind. Images stay, and so does what a running build uses.
+ */
+export async function prune(options: PruneOptions = {}): Promise<PruneReport> {
+  const { pruneStore } = await import("./executor/store/prune.ts");
+  return pruneStore(options);
 }
 
 /** An archive that is ready to be written: what was asked for is there, whole. */

@@ -9,10 +9,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "lazy-builtin.ts": [],
   cli: ["api.ts"],
-  "api.ts": ["executor", "parser", "layers", "native", "oci", "errors.ts"],
-  executor: ["parser", "layers", "native", "oci", "errors.ts"],
+  "api.ts": ["executor", "parser", "layers", "sandbox", "native", "oci", "errors.ts"],
+  executor: ["parser", "layers", "sandbox", "native", "oci", "errors.ts", "lazy-builtin.ts"],
   parser: ["errors.ts"],
   layers: ["native/protocol.ts", "errors.ts"],
+  sandbox: ["native", "errors.ts", "lazy-builtin.ts"],
   native: ["layers/path-bytes.ts", "errors.ts", "lazy-builtin.ts"],
   oci: ["errors.ts", "lazy-builtin.ts"],
 };

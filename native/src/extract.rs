@@ -1,23 +1,21 @@
 //! Writes files into a folder. Names are opened one by one below its descriptor and links are never followed, so that
 //! nothing outside of it can be reached, whatever the table and the folder have.
 use crate::failure::{Code, Failure, Result};
+use crate::folders::{check_path, make_folder, split, times, Folders};
 use crate::pieces::PIECE;
 use crate::protocol::{Extract, Reply};
 use crate::session::{Job, Outcome};
 use crate::source::{check_digest, origin, Sources};
 use crate::table::{Entry, Kind, Table};
 use rustix::fs::{
-    chmodat, chownat, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, CWD,
+    chmodat, chownat, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, symlinkat, unlinkat, utimensat, AtFlags,
+    FileType, Gid, Mode, OFlags, Uid, XattrFlags, CWD,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Folders that are kept open, from the root to where the last entry was; deeper ones are opened anew.
-const MAX_OPEN: usize = 64;
+use std::os::fd::{AsFd, BorrowedFd};
 
 pub fn extract(request: Extract, body: Vec<u8>, job: &Job) -> Outcome {
     let table = Table::parse(body)?;
@@ -29,7 +27,7 @@ pub fn extract(request: Extract, body: Vec<u8>, job: &Job) -> Outcome {
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, &request.output, flags, Mode::empty()).map_err(at_root)?;
-    let mut writer = Writer { root, open: Vec::new(), sources: &sources, is_root: geteuid().is_root(), job };
+    let mut writer = Writer { folders: Folders::new(root), sources: &sources, is_root: geteuid().is_root(), job };
     let (mut files, mut bytes) = (0, 0);
     for index in 0..table.len() {
         let entry = table.entry(index);
@@ -52,9 +50,7 @@ pub fn extract(request: Extract, body: Vec<u8>, job: &Job) -> Outcome {
 }
 
 struct Writer<'a> {
-    root: OwnedFd,
-    /// Names and descriptors of the folders on the way to the last entry.
-    open: Vec<(Vec<u8>, OwnedFd)>,
+    folders: Folders,
     sources: &'a Sources,
     is_root: bool,
     job: &'a Job,
@@ -75,16 +71,16 @@ impl Writer<'_> {
             Kind::Hardlink => {
                 check_path(entry.link)?;
                 let (folder, name) = split(entry.link);
-                Some((self.folder(folder, false)?.try_clone_to_owned()?, name))
+                Some((self.folders.at(folder, false)?.try_clone_to_owned()?, name))
             }
             _ => None,
         };
         let is_root = self.is_root;
         let sources = self.sources;
         let job = self.job;
-        let at = self.folder(folder, true)?;
+        let at = self.folders.at(folder, true)?;
         if entry.kind == Kind::Directory {
-            return make_folder(at, name);
+            return make_folder(at, name).map(drop);
         }
         make_room(at, name)?;
         match entry.kind {
@@ -124,7 +120,7 @@ impl Writer<'_> {
 
     fn finish_folder(&mut self, entry: &Entry<'_>) -> Result<()> {
         let is_root = self.is_root;
-        let at = self.folder(entry.path, false)?;
+        let at = self.folders.at(entry.path, false)?;
         // The descriptor is one for resolving only, through which these calls do not go.
         let itself = openat(at, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         if is_root {
@@ -135,62 +131,6 @@ impl Writer<'_> {
         rustix::fs::futimens(&itself, &times(entry))?;
         Ok(())
     }
-
-    /// A folder below the root, whose missing parts are made if `make`.
-    fn folder(&mut self, path: &[u8], make: bool) -> Result<BorrowedFd<'_>> {
-        let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
-        let common = self.open.iter().zip(&names).take_while(|((open, _), name)| open == *name).count();
-        self.open.truncate(common);
-        let mut deeper: Option<OwnedFd> = None;
-        for name in &names[common..] {
-            let at = match (&deeper, self.open.last()) {
-                (Some(folder), _) | (None, Some((_, folder))) => folder.as_fd(),
-                (None, None) => self.root.as_fd(),
-            };
-            let next = open_folder(at, name, make)?;
-            if deeper.is_none() && self.open.len() < MAX_OPEN {
-                self.open.push((name.to_vec(), next));
-            } else {
-                deeper = Some(next);
-            }
-        }
-        if let Some(folder) = deeper {
-            // Beyond the limit only the last is kept, in place of one that a shorter path could have used.
-            self.open.clear();
-            self.open.push((path.to_vec(), folder));
-        }
-        Ok(self.open.last().map_or(self.root.as_fd(), |(_, folder)| folder.as_fd()))
-    }
-}
-
-fn open_folder(at: BorrowedFd<'_>, name: &[u8], make: bool) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = match openat(at, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) if make => {
-            mkdirat(at, name, Mode::from_raw_mode(0o755))?;
-            openat(at, name, flags, Mode::empty())
-        }
-        other => other,
-    };
-    opened.map_err(|error| match error {
-        Errno::NOTDIR | Errno::LOOP => Failure::new(Code::Denied, "a file or a link is where a folder should be"),
-        _ => error.into(),
-    })
-}
-
-/// Folders that are there stay, and get their mode in the end; anything else of that name is replaced.
-fn make_folder(at: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
-    let usable = Mode::from_raw_mode(0o700);
-    match mkdirat(at, name, usable) {
-        Err(Errno::EXIST) => {}
-        other => return Ok(other?),
-    }
-    let there = statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
-        return Ok(());
-    }
-    unlinkat(at, name, AtFlags::empty())?;
-    Ok(mkdirat(at, name, usable)?)
 }
 
 /// Removes what has the name that a file is to get; of folders only an empty one.
@@ -266,28 +206,6 @@ fn uid(entry: &Entry<'_>) -> Uid {
 
 fn gid(entry: &Entry<'_>) -> Gid {
     Gid::from_raw(entry.gid)
-}
-
-fn times(entry: &Entry<'_>) -> Timestamps {
-    let time = Timespec { tv_sec: entry.seconds, tv_nsec: entry.nanoseconds.min(999_999_999).into() };
-    Timestamps { last_access: time, last_modification: time }
-}
-
-/// Folder and last name of a path.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
-}
-
-/// Fails with `protocol` when a path is not clean.
-fn check_path(path: &[u8]) -> Result<()> {
-    let is_clean = |name: &[u8]| !name.is_empty() && name != b"." && name != b".." && !name.contains(&0);
-    if path.is_empty() || path.split(|byte| *byte == b'/').all(is_clean) {
-        return Ok(());
-    }
-    Err(Failure::new(Code::Protocol, "a path is not clean"))
 }
 
 #[cfg(test)]

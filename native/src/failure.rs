@@ -16,6 +16,8 @@ pub enum Code {
     Cancelled,
     NotArchive,
     Pattern,
+    Sandbox,
+    Exec,
     Protocol,
     Io,
 }

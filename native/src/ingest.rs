@@ -3,12 +3,18 @@
 use crate::compress::decode::{decoder, Encoding, MAGIC};
 use crate::digest::sha256;
 use crate::failure::{Code, Failure, Result};
+use crate::folders::open_root;
 use crate::output::Output;
 use crate::pieces::{first_cause, joined, piece_channel, PieceReader, PieceSender, Pool, PIECE};
 use crate::protocol::{Ingest, IngestCompression, Reply};
+use crate::record::Records;
 use crate::session::{Job, Outcome};
-use crate::table::{Entry, Kind, Source, TableBuilder};
-use crate::tar::read::Reader;
+use crate::table::{Entry, Kind, TableBuilder};
+use crate::tar::read::{Member, Reader};
+use crate::unpack::crew::{self, Crew};
+use crate::unpack::grow::{entry_of, finish_tree, write_batch, Batch, Growing};
+use crate::unpack::writer::Writing;
+use crate::unpack::NewTree;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -31,6 +37,8 @@ pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome 
         Some(path) => Input::File(File::open(path).map_err(|error| Failure::from(error).at(path))?),
         None => Input::Pieces(pieces),
     };
+    let tree = request.tree.as_ref().map(|tree| NewTree::make(&tree.output)).transpose()?;
+    let writing = request.tree.as_ref().map(|tree| Writing::new(tree.owners, true, Records::new(), job));
     let pool = Pool::default();
     let consumed = AtomicU64::new(0);
     let is_plain = request.compression == IngestCompression::None;
@@ -54,7 +62,13 @@ pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome 
             let decoding = scope.spawn(move || decode(counted, encoding, consumed, tar_sender, pool));
             (compressed_sender, Some(decoding), tar)
         };
-        let reading = scope.spawn(move || read_tar(tar, !is_plain, tar_output, is_archive, job));
+        let tree = request.tree.as_ref().zip(writing.as_ref());
+        let reading = scope.spawn(move || match tree {
+            None => read_tar(tar, !is_plain, tar_output, is_archive, None, job),
+            Some((tree, writing)) => with_crew(&tree.output, writing, |growing| {
+                read_tar(tar, !is_plain, tar_output, is_archive, Some(growing), job)
+            }),
+        });
         let taken = take(&request, input, sender, output.as_mut(), pool, job);
         let decoded = decoding.map_or(Ok(Encoding::None), joined);
         let read = joined(reading);
@@ -87,12 +101,17 @@ pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome 
         return Err(Failure::new(Code::Mismatch, format!("a decompressed layer has the digest {diff_id}")));
     }
     let count = entries.len() as u64;
-    let mut index = Output::create(&request.index)?;
-    for part in entries.finish() {
-        index.write_all(&part)?;
+    let table = entries.into_table();
+    if let (Some(tree), Some(writing)) = (&request.tree, &writing) {
+        finish_tree(&tree.output, &table, writing)?;
     }
+    let mut index = Output::create(&request.index)?;
+    index.write_all(table.bytes())?;
     job.check()?;
     index.keep();
+    if let Some(tree) = tree {
+        tree.keep();
+    }
     [output, tar_output].into_iter().flatten().for_each(Output::keep);
     let reply = Reply::Ingested {
         id: request.id,
@@ -290,11 +309,78 @@ impl BufRead for Tee<'_> {
     }
 }
 
+/// Has the tree of a layer written by threads of its own while `read` gives what there is to write.
+fn with_crew<T: Send>(
+    output: &str,
+    writing: &Writing<'_>,
+    read: impl FnOnce(&mut Growing<'_>) -> Result<T>,
+) -> Result<T> {
+    let crew: Crew<Batch> = Crew::new();
+    let mut growing = Growing::new(output, writing, &crew)?;
+    let roots = (0..crew::threads()).map(|_| open_root(output)).collect::<Result<Vec<_>>>()?;
+    std::thread::scope(|scope| {
+        for root in roots {
+            let crew = &crew;
+            scope.spawn(move || crew.work(root, writing, write_batch));
+        }
+        let read = read(&mut growing);
+        let settled = if read.is_ok() { growing.settle() } else { Ok(()) };
+        let ended = crew.end();
+        match (read, first_cause(settled.err().into_iter().chain(ended.err()))) {
+            (Ok(read), None) => Ok(read),
+            (read, failure) => {
+                Err(first_cause(read.err().into_iter().chain(failure)).unwrap_or_else(Failure::cancelled))
+            }
+        }
+    })
+}
+
+/// The digest of a regular file's content, which also goes into the tree.
+fn read_content<R: BufRead>(
+    reader: &mut Reader<R>,
+    member: &Member,
+    tree: Option<&mut Growing<'_>>,
+) -> Result<Option<[u8; 32]>> {
+    let at = |failure: Failure| failure.at(&member.path);
+    if member.kind != Kind::File {
+        if let Some(growing) = tree {
+            growing.add(member, Vec::new()).map_err(at)?;
+        }
+        return Ok(None);
+    }
+    let mut hash = blake3::Hasher::new();
+    match tree {
+        None => reader.content(&mut |piece| {
+            hash.update(piece);
+            Ok(())
+        })?,
+        Some(growing) if Growing::takes_whole(member) => {
+            let mut content = Vec::with_capacity(member.size as usize);
+            reader.content(&mut |piece| {
+                content.extend_from_slice(piece);
+                Ok(())
+            })?;
+            hash.update(&content);
+            growing.add(member, content).map_err(at)?;
+        }
+        Some(growing) => {
+            let mut file = growing.begin(member).map_err(at)?;
+            reader.content(&mut |piece| {
+                hash.update(piece);
+                file.write(piece)
+            })?;
+            growing.end(file, member).map_err(at)?;
+        }
+    }
+    Ok(Some(*hash.finalize().as_bytes()))
+}
+
 fn read_tar(
     pieces: PieceReader<'_>,
     hashed: bool,
     output: Option<&mut Output>,
     is_archive: &AtomicBool,
+    mut tree: Option<&mut Growing<'_>>,
     job: &Job,
 ) -> Result<Tar> {
     let tee = Tee { pieces, hash: hashed.then(Sha256::new), size: 0, output, seen: 0 };
@@ -305,35 +391,8 @@ fn read_tar(
         // What begins with a header is an archive, even one that cannot be taken.
         is_archive.fetch_or(reader.count() > 0, Relaxed);
         let Some(member) = next? else { break };
-        let digest = match member.kind {
-            Kind::File => {
-                let mut hash = blake3::Hasher::new();
-                reader.content(&mut |piece| {
-                    hash.update(piece);
-                    Ok(())
-                })?;
-                Some(*hash.finalize().as_bytes())
-            }
-            _ => None,
-        };
-        let is_file = member.kind == Kind::File;
-        entries.push(&Entry {
-            path: &member.path,
-            kind: member.kind,
-            mode: member.mode,
-            uid: member.uid,
-            gid: member.gid,
-            size: member.size,
-            seconds: member.seconds,
-            nanoseconds: member.nanoseconds,
-            link: &member.link,
-            major: member.major,
-            minor: member.minor,
-            xattrs: &member.xattrs,
-            digest,
-            inode_group: 0,
-            source: if is_file { Source::Blob { blob: 0, offset: member.offset } } else { Source::None },
-        })?;
+        let digest = read_content(&mut reader, &member, tree.as_deref_mut())?;
+        entries.push(&Entry { digest, ..entry_of(&member) })?;
         job.advance(0, 1)?;
     }
     let Tee { hash, size, .. } = reader.drain()?;

@@ -1,10 +1,13 @@
 //! The core of kbuild: scans folders, packs and unpacks layers. It decides nothing; `src/native/protocol.ts` says what
 //! it can be asked for.
+mod attributes;
 mod compress;
 mod descriptor;
+mod diff;
 mod digest;
 mod extract;
 mod failure;
+mod folders;
 mod glob;
 mod ignore;
 mod ingest;
@@ -13,7 +16,9 @@ mod pack;
 mod pieces;
 mod protocol;
 mod recompress;
+mod record;
 mod root;
+mod sandbox;
 mod scan;
 mod session;
 mod source;
@@ -22,9 +27,22 @@ mod table;
 mod tar;
 #[cfg(test)]
 mod testing;
+mod trees;
+mod unpack;
+mod zeros;
 
 fn main() -> std::process::ExitCode {
-    match session::serve() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // A step's own process, which the core starts of itself.
+        ["step"] => sandbox::step(),
+        ["sandbox", entry] => match sandbox::enter(entry) {
+            Ok(()) => session::serve(),
+            Err(failure) => session::refuse(failure),
+        },
+        _ => session::serve(),
+    };
+    match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("kbuild-native: {failure}");

@@ -5,7 +5,7 @@ use crate::digest::sha256;
 use crate::failure::{Code, Failure, Result};
 use crate::output::Output;
 use crate::pieces::{first_cause, joined, neighbour_failed, piece_channel, Pool, PIECE};
-use crate::protocol::{CompressionKind, Pack, Purpose, Reply};
+use crate::protocol::{Compression, CompressionKind, Pack, Purpose, Reply};
 use crate::session::{Job, Outcome};
 use crate::source::{check_digest, origin, Content, Sources};
 use crate::stat_cache::{FileStat, StatCache};
@@ -33,22 +33,32 @@ pub fn pack(request: Pack, body: Vec<u8>, job: &Job) -> Outcome {
     let mut output = Output::open(&request.output)?;
     let packed = match request.purpose {
         Purpose::Archive => archive(&request, &table, &sources, &mut output, job)?,
-        Purpose::Layer => layer(&request, &table, &sources, &mut output, job)?,
+        Purpose::Layer => {
+            let layer = Layer {
+                table: &table,
+                sources: &sources,
+                compression: request.compression,
+                index: request.index.as_deref(),
+                stat_cache: request.stat_cache.as_deref(),
+                epoch: request.epoch,
+            };
+            layer.pack(&mut output, job)?
+        }
     };
     output.keep();
     let Packed { diff_id, digest, size, tar_size } = packed;
     Ok((Reply::Packed { id: request.id, diff_id, digest, size, tar_size }, Vec::new()))
 }
 
-struct Packed {
-    diff_id: String,
-    digest: String,
-    size: u64,
-    tar_size: u64,
+pub struct Packed {
+    pub diff_id: String,
+    pub digest: String,
+    pub size: u64,
+    pub tar_size: u64,
 }
 
 /// Seconds as they are written.
-fn clamped(entry: &Entry<'_>, epoch: Option<i64>) -> i64 {
+pub fn clamped(entry: &Entry<'_>, epoch: Option<i64>) -> i64 {
     entry.seconds.min(epoch.unwrap_or(i64::MAX))
 }
 
@@ -132,9 +142,27 @@ struct Pipeline<'a> {
     job: &'a Job,
 }
 
-fn layer(request: &Pack, table: &Table, sources: &Sources, output: &mut Output, job: &Job) -> Result<Packed> {
+/// A layer to be packed; see `PackRequest` in `src/native/protocol.ts`.
+pub struct Layer<'a> {
+    pub table: &'a Table,
+    pub sources: &'a Sources,
+    pub compression: Compression,
+    pub index: Option<&'a str>,
+    pub stat_cache: Option<&'a str>,
+    pub epoch: Option<i64>,
+}
+
+impl Layer<'_> {
+    /// Writes the tar, and the index if one is wanted.
+    pub fn pack(&self, output: &mut Output, job: &Job) -> Result<Packed> {
+        layer(self, output, job)
+    }
+}
+
+fn layer(request: &Layer<'_>, output: &mut Output, job: &Job) -> Result<Packed> {
+    let Layer { table, sources, .. } = *request;
     let pool = Pool::default();
-    let cache = request.stat_cache.as_deref().map(StatCache::load);
+    let cache = request.stat_cache.map(StatCache::load);
     let pipeline = Pipeline { table, sources, cache: cache.as_ref(), epoch: request.epoch, pool: &pool, job };
     let mut compressor = Compressor::new(request.compression)?;
     let is_plain = request.compression.kind == CompressionKind::None;
@@ -175,9 +203,10 @@ fn layer(request: &Pack, table: &Table, sources: &Sources, output: &mut Output, 
         });
         let writing = || -> Result<()> {
             let mut sink = |bytes: &[u8]| {
-                if !is_plain {
-                    blob_hash.update(bytes);
+                if is_plain {
+                    return output.append_sparsely(bytes);
                 }
+                blob_hash.update(bytes);
                 Ok(output.write_all(bytes)?)
             };
             while let Some(piece) = pieces.next_piece()? {
@@ -199,7 +228,7 @@ fn layer(request: &Pack, table: &Table, sources: &Sources, output: &mut Output, 
         Err(first_cause(failures).unwrap_or_else(Failure::cancelled))
     })?;
 
-    let index = request.index.as_deref().map(|path| write_index(path, table, &written, request.epoch)).transpose()?;
+    let index = request.index.map(|path| write_index(path, table, &written, request.epoch)).transpose()?;
     if let Some(cache) = cache {
         cache.save()?;
     }

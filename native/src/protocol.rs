@@ -1,10 +1,11 @@
 //! The mirror of `src/native/protocol.ts`, where every field is explained: requests, replies, and how frames are read
 //! and written. `test/native/protocol.test.ts` holds the two together.
 use crate::failure::{Code, Failure, Result};
+use crate::sandbox::protocol::{Diff, IngestTree, Mark, Move, Probe, ProbeCheck, Remove, Run, Stream, Unpack};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 const MAX_HEAD: usize = 16 << 20;
 /// An entry table of 4,000,000 entries with long names fits.
@@ -18,6 +19,13 @@ pub enum Request {
     Ingest(Ingest),
     Extract(Extract),
     Recompress(Recompress),
+    Probe(Probe),
+    Unpack(Unpack),
+    Mark(Mark),
+    Diff(Diff),
+    Remove(Remove),
+    Move(Move),
+    Run(Box<Run>),
     Data { id: u64 },
     End { id: u64 },
     Cancel { id: u64 },
@@ -31,6 +39,13 @@ impl Request {
             Request::Ingest(request) => request.id,
             Request::Extract(request) => request.id,
             Request::Recompress(request) => request.id,
+            Request::Probe(request) => request.id,
+            Request::Unpack(request) => request.id,
+            Request::Mark(request) => request.id,
+            Request::Diff(request) => request.id,
+            Request::Remove(request) => request.id,
+            Request::Move(request) => request.id,
+            Request::Run(request) => request.id,
             Request::Data { id } | Request::End { id } | Request::Cancel { id } => *id,
         }
     }
@@ -132,6 +147,7 @@ pub struct Ingest {
     pub size: Option<u64>,
     pub diff_id: Option<String>,
     pub tar: Option<String>,
+    pub tree: Option<IngestTree>,
 }
 
 /// What the bytes of an `ingest` are said to be; `Bzip2` and `Xz` are only ever found out by `Detect`.
@@ -203,6 +219,45 @@ pub enum Reply {
         id: u64,
         digest: String,
         size: u64,
+    },
+    Probed {
+        id: u64,
+        checks: Vec<ProbeCheck>,
+    },
+    Unpacked {
+        id: u64,
+        files: u64,
+        bytes: u64,
+    },
+    Marked {
+        id: u64,
+        entries: u64,
+    },
+    Diffed {
+        id: u64,
+        entries: u64,
+        diff_id: String,
+        digest: String,
+        size: u64,
+        tar_size: u64,
+    },
+    Removed {
+        id: u64,
+    },
+    Moved {
+        id: u64,
+    },
+    Output {
+        id: u64,
+        stream: Stream,
+    },
+    Exited {
+        id: u64,
+        status: Option<i32>,
+        signal: Option<i32>,
+        out_of_memory: bool,
+        elapsed: f64,
+        warnings: Vec<String>,
     },
     Progress {
         id: u64,

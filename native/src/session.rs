@@ -1,7 +1,7 @@
 //! The life of the process: reads requests, runs each in a thread of its own, and sends what they reply.
 use crate::failure::{Code, Failure, Result};
 use crate::protocol::{read_frame, write_frame, Reply, Request, PROTOCOL_VERSION};
-use crate::{extract, ingest, pack, recompress, scan};
+use crate::{diff, extract, ingest, pack, recompress, sandbox, scan, trees, unpack};
 use std::collections::HashMap;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -48,6 +48,15 @@ impl Job {
         self.check()
     }
 
+    /// Sends an event of the request: anything but its reply.
+    pub fn send(&self, event: &Reply, body: &[u8]) {
+        self.replies.send(event, body);
+    }
+
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// A job that reports to nobody, for tests.
     #[cfg(test)]
     pub fn silent() -> Self {
@@ -91,6 +100,11 @@ struct Running {
     /// Where the pieces of an `ingest` go; dropped at their end.
     pieces: Option<SyncSender<Vec<u8>>>,
     thread: JoinHandle<()>,
+}
+
+/// Says, instead of a greeting, why there is nothing to be served.
+pub fn refuse(failure: Failure) -> Result<()> {
+    Ok(write_frame(&mut io::stdout().lock(), &Reply::failed(0, failure), &[])?)
 }
 
 /// Serves requests until the input ends; then what still runs is cancelled and waited for.
@@ -179,6 +193,13 @@ fn run(work: Request, body: Vec<u8>, pieces: Receiver<Vec<u8>>, job: &Job) -> Ou
         Request::Ingest(request) => ingest::ingest(request, pieces, job),
         Request::Extract(request) => extract::extract(request, body, job),
         Request::Recompress(request) => recompress::recompress(request, job),
+        Request::Probe(request) => sandbox::probe(request, job),
+        Request::Unpack(request) => unpack::unpack(request, job),
+        Request::Mark(request) => diff::mark(request, job),
+        Request::Diff(request) => diff::diff(request, job),
+        Request::Remove(request) => trees::remove(request, job),
+        Request::Move(request) => trees::rename(request, job),
+        Request::Run(request) => sandbox::run(*request, job),
         Request::Data { .. } | Request::End { .. } | Request::Cancel { .. } => {
             Err(Failure::new(Code::Protocol, "this is no request of its own"))
         }

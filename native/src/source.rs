@@ -6,7 +6,8 @@ use crate::protocol::{BlobSource, CompressionKind};
 use crate::root::Root;
 use crate::session::{lock, Job};
 use crate::table::{Entry, Kind, Source, Table};
-use rustix::fs::{fstat, openat, FileType, Mode, OFlags, Stat, CWD};
+use rustix::fs::{fstat, openat, seek, FileType, Mode, OFlags, Stat, CWD};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -14,6 +15,8 @@ use std::sync::Mutex;
 
 /// Compressed blobs that are read in step with the table, each with a decoder's memory; others go through a file.
 const MAX_STREAMS: usize = 8;
+/// Smaller files are not asked for holes.
+const SPARSE_FROM: u64 = 1 << 20;
 
 pub struct Sources {
     roots: Vec<Root>,
@@ -50,7 +53,19 @@ impl Sources {
     /// decompressed into an unnamed file in `temporary` first.
     /// Fails with `protocol` when a number in the table leads nowhere or an entry that is no file has a content.
     pub fn open(roots: &[String], blobs: &[BlobSource], table: &Table, temporary: &str, job: &Job) -> Result<Sources> {
-        let needs = needs(roots.len(), blobs.len(), table)?;
+        Sources::open_ordered(roots, blobs, table, 0..table.len(), temporary, job)
+    }
+
+    /// The same for entries of these numbers alone, whose contents are taken in this order.
+    pub fn open_ordered(
+        roots: &[String],
+        blobs: &[BlobSource],
+        table: &Table,
+        order: impl Iterator<Item = usize>,
+        temporary: &str,
+        job: &Job,
+    ) -> Result<Sources> {
+        let needs = needs(roots.len(), blobs.len(), table, order)?;
         let roots = roots.iter().map(|root| Root::open(root)).collect::<Result<_>>()?;
         let mut streams = 0;
         let mut zstd_streams = 0;
@@ -91,13 +106,7 @@ impl Sources {
         match entry.source {
             Source::None => Ok(Content::Bytes(b"")),
             Source::Inline(bytes) => Ok(Content::Bytes(bytes)),
-            Source::File { root, path } => {
-                let file = self.roots[root as usize].open_file(path).map_err(|failure| match failure.code {
-                    Code::NotFound => Failure::new(Code::Changed, "a file is gone").at(path),
-                    _ => failure,
-                })?;
-                Ok(Content::File(file))
-            }
+            Source::File { root, path } => content_of(&self.roots[root as usize], path, entry.size),
             Source::Blob { blob, offset } => match &self.blobs[blob as usize] {
                 Blob::Unused => Ok(Content::Bytes(b"")),
                 Blob::Plain(file) => Ok(Content::At { file, offset }),
@@ -119,9 +128,9 @@ struct Need {
     in_order: bool,
 }
 
-fn needs(roots: usize, blobs: usize, table: &Table) -> Result<Vec<Need>> {
+fn needs(roots: usize, blobs: usize, table: &Table, order: impl Iterator<Item = usize>) -> Result<Vec<Need>> {
     let mut needs: Vec<Need> = (0..blobs).map(|_| Need { ranges: Vec::new(), in_order: true }).collect();
-    for index in 0..table.len() {
+    for index in order {
         let entry = table.entry(index);
         if entry.kind != Kind::File {
             continue;
@@ -225,8 +234,16 @@ fn no_content() -> Failure {
 pub enum Content<'a> {
     Bytes(&'a [u8]),
     File(File),
-    At { file: &'a File, offset: u64 },
-    Stream { stream: &'a Mutex<Stream>, offset: u64 },
+    /// A file with holes, which are not read.
+    Sparse(SparseFile),
+    At {
+        file: &'a File,
+        offset: u64,
+    },
+    Stream {
+        stream: &'a Mutex<Stream>,
+        offset: u64,
+    },
 }
 
 impl Content<'_> {
@@ -243,6 +260,7 @@ impl Content<'_> {
                 io::ErrorKind::UnexpectedEof => Failure::new(Code::Changed, "a file became shorter"),
                 _ => error.into(),
             }),
+            Content::Sparse(sparse) => sparse.read(out),
             Content::At { file, offset } => {
                 file.read_exact_at(out, *offset).map_err(|error| match error.kind() {
                     io::ErrorKind::UnexpectedEof => no_content(),
@@ -271,7 +289,7 @@ impl Content<'_> {
     /// A change during the reading shows in the time, or in the digest if it was within one tick of the clock.
     /// Gives what a stat cache wants to know. Fails with `changed`.
     pub fn check_unchanged(&self, entry: &Entry<'_>, with_time: bool) -> Result<Option<Stat>> {
-        let Content::File(file) = self else { return Ok(None) };
+        let (Content::File(file) | Content::Sparse(SparseFile { file, .. })) = self else { return Ok(None) };
         let stat = fstat(file)?;
         let what = if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             "it is no longer a regular file"
@@ -284,6 +302,65 @@ impl Content<'_> {
         };
         Err(Failure::new(Code::Changed, format!("a file was changed while it was used: {what}")))
     }
+}
+
+/// The content of a file below a root. Fails with `changed` when it is gone.
+pub fn content_of<'a>(root: &Root, path: &[u8], size: u64) -> Result<Content<'a>> {
+    let file = root.open_file(path).map_err(|failure| match failure.code {
+        Code::NotFound => Failure::new(Code::Changed, "a file is gone").at(path),
+        _ => failure,
+    })?;
+    if size < SPARSE_FROM || !has_holes(&file)? {
+        return Ok(Content::File(file));
+    }
+    Ok(Content::Sparse(SparseFile { file, position: 0, data: 0..0 }))
+}
+
+/// A file that is read around its holes.
+pub struct SparseFile {
+    file: File,
+    position: u64,
+    /// Where the next bytes are that are not in a hole, as far as is known: the next hole begins at its end.
+    data: std::ops::Range<u64>,
+}
+
+impl SparseFile {
+    fn read(&mut self, mut out: &mut [u8]) -> Result<()> {
+        while !out.is_empty() {
+            if self.position >= self.data.end {
+                self.data = self.next_data()?;
+            }
+            let in_hole = self.data.start.saturating_sub(self.position);
+            let left = if in_hole > 0 { in_hole } else { self.data.end - self.position };
+            let (now, rest) = out.split_at_mut(left.min(out.len() as u64) as usize);
+            if in_hole > 0 {
+                now.fill(0);
+            } else {
+                self.file.read_exact_at(now, self.position).map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => Failure::new(Code::Changed, "a file became shorter"),
+                    _ => error.into(),
+                })?;
+            }
+            self.position += now.len() as u64;
+            out = rest;
+        }
+        Ok(())
+    }
+
+    /// Behind the last data there is a hole, whose end is only known to the caller.
+    fn next_data(&self) -> Result<std::ops::Range<u64>> {
+        match seek(&self.file, rustix::fs::SeekFrom::Data(self.position)) {
+            Ok(start) => Ok(start..seek(&self.file, rustix::fs::SeekFrom::Hole(start))?),
+            Err(Errno::NXIO) => Ok(u64::MAX..u64::MAX),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a file takes less space than it has bytes.
+fn has_holes(file: &File) -> Result<bool> {
+    let stat = fstat(file)?;
+    Ok((stat.st_blocks as u64).saturating_mul(512) < stat.st_size as u64)
 }
 
 /// The path to name when something is wrong with an entry's content: where it comes from.

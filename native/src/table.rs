@@ -171,6 +171,10 @@ impl Table {
         self.count
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub fn entry(&self, index: usize) -> Entry<'_> {
         let at = HEADER + index * RECORD;
         let bytes = &self.bytes;
@@ -202,6 +206,11 @@ impl Table {
             inode_group: u64_at(bytes, at + 88),
             source,
         }
+    }
+
+    /// The path of an entry, for searches that look at nothing else.
+    pub fn path(&self, index: usize) -> &[u8] {
+        self.slice(HEADER + index * RECORD, 0)
     }
 
     fn slice(&self, at: usize, field: usize) -> &[u8] {
@@ -287,6 +296,16 @@ impl TableBuilder {
         let at = index * RECORD;
         self.records[at + 25] |= HAS_DIGEST;
         self.records[at + 96..at + 128].copy_from_slice(&digest);
+    }
+
+    /// The table itself, to be read from.
+    pub fn into_table(self) -> Table {
+        let count = self.len();
+        let mut bytes = header(count, self.heap.len() as u64).to_vec();
+        bytes.extend_from_slice(&self.records);
+        drop(self.records);
+        bytes.extend_from_slice(&self.heap);
+        Table { bytes, count }
     }
 
     /// The three parts of the table, to be written one after the other.

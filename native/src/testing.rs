@@ -129,6 +129,7 @@ pub fn ingest_request(folder: &Folder, compression: IngestCompression) -> Ingest
         size: None,
         diff_id: None,
         tar: None,
+        tree: None,
     }
 }
 
@@ -140,4 +141,13 @@ pub fn extract_request(folder: &Folder, roots: &[String], blobs: &[BlobSource]) 
         blobs: blobs.to_vec(),
         temporary: folder.text(""),
     }
+}
+
+/// Whether root's rights are there, which some tests need; says so loudly when not.
+pub fn has_root(test: &str) -> bool {
+    let has = rustix::process::geteuid().is_root();
+    if !has {
+        eprintln!("NOT TESTED, because it takes root: {test}");
+    }
+    has
 }

@@ -1,6 +1,7 @@
 import { type BuildOptions, KbuildError, type OutputOptions } from "../api.ts";
 import type { Values } from "./option-table.ts";
 import { type buildOptions, PROGRESS } from "./options.ts";
+import { secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
 import { oneOf } from "./values.ts";
 
@@ -57,10 +58,47 @@ export async function buildRequest(
       insecureRegistries: values.insecureRegistry,
       root: values.root,
       explain: values.explain,
+      ...runOptionsOf(values, shell),
       sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
       env: shell.env,
     },
   };
+}
+
+/** What is about RUN. */
+function runOptionsOf(values: Typed, { env }: BuildShell): Partial<BuildOptions> {
+  return {
+    isolation: values.isolation,
+    network: values.network,
+    secrets: values.secret && Object.fromEntries(values.secret.map((given) => [given.id, secretSource(given, env)])),
+    ssh: values.ssh && agentsOf(values.ssh),
+    allow: values.allow,
+    addHosts: values.addHost,
+    ulimits: values.ulimit && Object.fromEntries(values.ulimit),
+    shmSize: values.shmSize,
+    memory: values.memory,
+    memorySwap: values.memorySwap,
+    cpuShares: values.cpuShares,
+    cpuPeriod: values.cpuPeriod,
+    cpuQuota: values.cpuQuota,
+    cpusetCpus: values.cpusetCpus,
+    cpusetMems: values.cpusetMems,
+    cgroupParent: values.cgroupParent,
+    keepFailed: values.keepFailed,
+  };
+}
+
+function agentsOf(given: NonNullable<Typed["ssh"]>): Readonly<Record<string, readonly string[]>> {
+  const agents = new Map<string, readonly string[]>();
+  for (const [id, paths] of given) {
+    if (agents.has(id)) {
+      throw new KbuildError("usage.option", `--ssh ${id} is given twice`, {
+        hint: `name all keys in one: --ssh ${id}=KEY,KEY`,
+      });
+    }
+    agents.set(id, paths);
+  }
+  return Object.fromEntries(agents);
 }
 
 function contextOf(operands: readonly string[]): string {

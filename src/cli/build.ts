@@ -2,6 +2,7 @@ import type { Build, BuildResult } from "../api.ts";
 import { type BuildRequest, buildRequest, type Style } from "./build-request.ts";
 import { command } from "./command.ts";
 import { buildOptions } from "./options.ts";
+import { BatchWriter } from "./render/batch.ts";
 import { paintFor } from "./render/colors.ts";
 import { jsonLine } from "./render/json.ts";
 import type { Failure } from "./render/parts.ts";
@@ -43,17 +44,29 @@ function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
 /** Follows the build in the style that was asked for; only that renderer is loaded. */
 async function show(style: Style, { events }: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
   const { stderr, env } = shell;
-  const target = { write: (text: string) => stderr.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
-  switch (style) {
-    case "tty":
-      return (await import("./render/tty.ts")).renderTty(events, failure, { ...target, screen: stderr, env });
-    case "plain":
-      return (await import("./render/plain.ts")).renderPlain(events, failure, target);
-    case "json":
-      return (await import("./render/json.ts")).renderJson(events, target);
-    case "quiet":
-    case "none":
-      return (await import("./render/quiet.ts")).renderQuiet(events, failure, target);
+  const direct = { write: (text: string) => stderr.write(text) };
+  const writer = new BatchWriter(direct);
+  const target = { write: (text: string) => writer.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
+  try {
+    switch (style) {
+      case "tty":
+        // Frames are whole already, and the cursor has to come back even when the process ends in the middle.
+        return await (await import("./render/tty.ts")).renderTty(events, failure, {
+          ...target,
+          ...direct,
+          screen: stderr,
+          env,
+        });
+      case "plain":
+        return await (await import("./render/plain.ts")).renderPlain(events, failure, target);
+      case "json":
+        return await (await import("./render/json.ts")).renderJson(events, target);
+      case "quiet":
+      case "none":
+        return await (await import("./render/quiet.ts")).renderQuiet(events, failure, target);
+    }
+  } finally {
+    writer.flush();
   }
 }
 

@@ -13,6 +13,8 @@ export interface CommandSpec<T extends OptionTable> {
   readonly options: T;
   /** How many operands it takes, and what the first that is missing is. Absent: the command checks itself. */
   readonly operands?: { readonly min: number; readonly max: number; readonly what: string };
+  /** Whether what follows the first operand is a command of its own, whose options are not kbuild's. */
+  readonly takesCommand?: boolean;
   /** Printed below the options. */
   readonly examples?: readonly string[];
   run(typed: Typed<T>, shell: Shell): Promise<void>;
@@ -28,7 +30,8 @@ export function command<T extends OptionTable>(spec: CommandSpec<T>): Command {
   const help = async (width: number): Promise<string> => (await import("./help-text.ts")).commandHelp(spec, width);
   return {
     help,
-    execute: async (argv, shell) => {
+    execute: async (given, shell) => {
+      const argv = spec.takesCommand === true ? withCommand(spec.options, given) : given;
       if (asksForHelp(argv)) {
         shell.stdout.write(await help(shell.stdout.columns ?? 100));
         return;
@@ -38,6 +41,16 @@ export function command<T extends OptionTable>(spec: CommandSpec<T>): Command {
       await spec.run(typed, shell);
     },
   };
+}
+
+/** Puts `--` behind the first operand. */
+function withCommand(options: OptionTable, argv: readonly string[]): readonly string[] {
+  const withValue = new Set(
+    Object.values(options).flatMap(({ names, argument }) => (argument === undefined ? [] : names.split(", "))),
+  );
+  let at = 0;
+  while (argv[at]?.startsWith("-") && argv[at] !== "--") at += withValue.has(argv[at] ?? "") ? 2 : 1;
+  return argv[at] === "--" || at >= argv.length ? argv : [...argv.slice(0, at + 1), "--", ...argv.slice(at + 1)];
 }
 
 function asksForHelp(argv: readonly string[]): boolean {

@@ -47,6 +47,26 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./rmi.ts")).rmiCommand,
   },
   {
+    names: ["run"],
+    about: "Run a command in the files of a step that failed (build --keep-failed)",
+    load: async () => (await import("./run-failed.ts")).runFailedCommand,
+  },
+  {
+    names: ["prune"],
+    about: "Free the space of caches that nothing needs",
+    load: async () => (await import("./prune.ts")).pruneCommand,
+  },
+  {
+    names: ["doctor"],
+    about: "Say how RUN is run on this machine, and what would make it better",
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
+  {
+    names: ["fsck"],
+    about: "Check that everything in the store is whole",
+    load: async () => (await import("./fsck.ts")).fsckCommand,
+  },
+  {
     names: ["version"],
     about: "Show the version",
     load: async () => (await import("./version.ts")).versionCommand,
@@ -60,7 +80,7 @@ export const commands: readonly CommandEntry[] = [
 
 /** Commands of docker that are not there yet. A folder of that name is built as `./run`. */
 const LATER =
-  "pull push load run logs rm ps commit login logout import export diff exec create start stop kill cp prune system " +
+  "pull push load logs rm ps commit login logout import export diff exec create start stop kill cp system " +
   "compose manifest container volume network search attach wait top stats rename pause info events context builder buildx bake";
 /** First words of commands of two words. */
 const GROUPS = ["image", "buildx", "builder"];

@@ -4,11 +4,11 @@
  */
 import type { OptionTable } from "./option-table.ts";
 import { COMPRESSIONS, output } from "./output-option.ts";
-import { fullPair, integer, names, oneOf, pair, text } from "./values.ts";
+import { extraHost, ISOLATIONS, isolation, secret, sizeOrAll, ssh, ulimit } from "./run-options.ts";
+import { fullPair, integer, names, oneOf, pair, size, text } from "./values.ts";
 
 export const PROGRESS = ["auto", "tty", "plain", "json", "rawjson", "quiet", "none"] as const;
 
-const NEEDS_RUN = "it is for RUN, which is not supported yet";
 const root = {
   names: "--root",
   argument: "DIR",
@@ -88,6 +88,123 @@ export const buildOptions = {
     help: "Host to speak to by plain HTTP or unverified HTTPS",
   },
 
+  isolation: {
+    names: "--isolation",
+    argument: "MODE",
+    parse: isolation,
+    group: "RUN",
+    help: `Sandbox: auto (default), ${ISOLATIONS.join(", ")}`,
+  },
+  network: {
+    names: "--network",
+    argument: "MODE",
+    parse: oneOf(["default", "host", "none"]),
+    group: "RUN",
+    help: "Network of steps: host (default), none",
+  },
+  secret: {
+    names: "--secret",
+    argument: "SPEC",
+    several: true,
+    parse: secret,
+    group: "RUN",
+    help: "Secret: id=NAME[,src=FILE|,env=NAME]; may be repeated",
+  },
+  ssh: {
+    names: "--ssh",
+    argument: "SPEC",
+    several: true,
+    parse: ssh,
+    group: "RUN",
+    help: "SSH agent or keys: default, or ID=SOCKET|KEY[,KEY]",
+  },
+  allow: {
+    names: "--allow",
+    argument: "ENTITLEMENT",
+    several: true,
+    parse: oneOf(["network.host", "security.insecure"]),
+    group: "RUN",
+    help: "What steps may ask for: security.insecure, network.host",
+  },
+  addHost: {
+    names: "--add-host",
+    argument: "HOST:IP",
+    several: true,
+    parse: extraHost,
+    group: "RUN",
+    help: "Line of /etc/hosts; IP may be host-gateway",
+  },
+  ulimit: {
+    names: "--ulimit",
+    argument: "NAME=SOFT[:HARD]",
+    several: true,
+    parse: ulimit,
+    group: "RUN",
+    help: "Limit of processes: nofile=1024:2048; may be repeated",
+  },
+  shmSize: {
+    names: "--shm-size",
+    argument: "SIZE",
+    parse: size,
+    group: "RUN",
+    help: "Size of /dev/shm (default 64MB)",
+  },
+  memory: { names: "-m, --memory", argument: "SIZE", parse: size, group: "RUN", help: "Memory of a step" },
+  memorySwap: {
+    names: "--memory-swap",
+    argument: "SIZE",
+    parse: sizeOrAll,
+    group: "RUN",
+    help: "Memory and swap together; -1: all the swap that there is",
+  },
+  cpuShares: {
+    names: "-c, --cpu-shares",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Weight of a step's processor time (1024 is usual)",
+  },
+  cpuPeriod: {
+    names: "--cpu-period",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Microseconds in which a step may have --cpu-quota",
+  },
+  cpuQuota: {
+    names: "--cpu-quota",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Microseconds of processor time in each period",
+  },
+  cpusetCpus: {
+    names: "--cpuset-cpus",
+    argument: "LIST",
+    parse: text,
+    group: "RUN",
+    help: "Processors of a step: 0-3,6",
+  },
+  cpusetMems: {
+    names: "--cpuset-mems",
+    argument: "LIST",
+    parse: text,
+    group: "RUN",
+    help: "Memory nodes of a step: 0,1",
+  },
+  cgroupParent: {
+    names: "--cgroup-parent",
+    argument: "GROUP",
+    parse: text,
+    group: "RUN",
+    help: "Control group to make those of steps in",
+  },
+  keepFailed: {
+    names: "--keep-failed",
+    group: "RUN",
+    help: "Keep the files of a step that fails, for kbuild run (debugging)",
+  },
+
   noCache: { names: "--no-cache", group: "Cache", help: "Make every step" },
   noCacheFilter: {
     names: "--no-cache-filter",
@@ -154,22 +271,6 @@ export const buildOptions = {
     help: "There is only one builder",
     note: "kbuild has no builders to choose from; this process builds",
   },
-  addHost: {
-    names: "--add-host",
-    argument: "HOST:IP",
-    several: true,
-    group: "Accepted",
-    help: "For RUN",
-    note: "only RUN sees these hosts, and there is no RUN yet",
-  },
-  network: {
-    names: "--network",
-    argument: "MODE",
-    group: "Accepted",
-    help: "default or host",
-    later: "default and host are taken",
-    harmless: ["default", "host"],
-  },
   provenance: {
     names: "--provenance",
     argument: "SPEC",
@@ -212,6 +313,15 @@ export const buildOptions = {
     help: "Nothing to compress",
     note: "the context is read where it is, and sent nowhere",
   },
+  securityOpt: {
+    names: "--security-opt",
+    argument: "SPEC",
+    several: true,
+    group: "Accepted",
+    help: "Only what asks for nothing",
+    later: "a step without docker's seccomp profile: RUN --security=insecure, with --allow security.insecure",
+    harmless: ["label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"],
+  },
   disableContentTrust: {
     names: "--disable-content-trust",
     group: "Accepted",
@@ -220,7 +330,6 @@ export const buildOptions = {
   },
 
   push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
-  allow: { names: "--allow", argument: "ENTITLEMENT", several: true, help: "Entitlements", later: NEEDS_RUN },
   annotation: {
     names: "--annotation",
     argument: "KEY=VALUE",
@@ -246,24 +355,10 @@ export const buildOptions = {
   check: { names: "--check", help: "Only check", later: "" },
   policy: { names: "--policy", argument: "SPEC", several: true, help: "Source policies", later: "" },
   print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "" },
-  secret: { names: "--secret", argument: "SPEC", several: true, help: "Secrets", later: NEEDS_RUN },
-  ssh: { names: "--ssh", argument: "SPEC", several: true, help: "SSH agents and keys", later: NEEDS_RUN },
   squash: { names: "--squash", help: "One layer", later: "" },
   stream: { names: "--stream", help: "Stream the context", later: "" },
   detach: { names: "--detach", help: "Build in the background", later: "" },
   invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },
-  cgroupParent: { names: "--cgroup-parent", argument: "GROUP", help: "Control group", later: NEEDS_RUN },
-  cpuPeriod: { names: "--cpu-period", argument: "N", help: "Processor period", later: NEEDS_RUN },
-  cpuQuota: { names: "--cpu-quota", argument: "N", help: "Processor quota", later: NEEDS_RUN },
-  cpuShares: { names: "-c, --cpu-shares", argument: "N", help: "Processor shares", later: NEEDS_RUN },
-  cpusetCpus: { names: "--cpuset-cpus", argument: "LIST", help: "Processors", later: NEEDS_RUN },
-  cpusetMems: { names: "--cpuset-mems", argument: "LIST", help: "Memory nodes", later: NEEDS_RUN },
-  isolation: { names: "--isolation", argument: "MODE", help: "Sandbox", later: NEEDS_RUN },
-  memory: { names: "-m, --memory", argument: "SIZE", help: "Memory limit", later: NEEDS_RUN },
-  memorySwap: { names: "--memory-swap", argument: "SIZE", help: "Swap limit", later: NEEDS_RUN },
-  securityOpt: { names: "--security-opt", argument: "SPEC", several: true, help: "Security options", later: NEEDS_RUN },
-  shmSize: { names: "--shm-size", argument: "SIZE", help: "Size of /dev/shm", later: NEEDS_RUN },
-  ulimit: { names: "--ulimit", argument: "SPEC", several: true, help: "Limits", later: NEEDS_RUN },
 } as const satisfies OptionTable;
 
 const noTrunc = { names: "--no-trunc", help: "Show IDs and texts in full" } as const;
@@ -327,6 +422,70 @@ export const rmiOptions = {
   platform: { names: "--platform", argument: "OS/ARCH", several: true, help: "Platform of the image", later: "" },
   ...common,
 } as const satisfies OptionTable;
+
+const json = { names: "--json", help: "Print JSON" } as const;
+
+export const doctorOptions = {
+  isolation: {
+    names: "--isolation",
+    argument: "MODE",
+    parse: oneOf(ISOLATIONS),
+    help: `Look at one mode alone: ${ISOLATIONS.join(", ")}`,
+  },
+  json,
+  plan: { names: "--plan", help: "Print how the sandbox is entered, as JSON, and nothing else" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const fsckOptions = {
+  json,
+  repair: { names: "--repair", help: "Remove what is damaged, so that it is made anew when it is needed" },
+  ...common,
+} as const satisfies OptionTable;
+
+export const pruneOptions = {
+  all: {
+    names: "-a, --all",
+    help: "Also what makes the next build of an image fast: its cache and its unpacked layers",
+  },
+  filter: {
+    names: "--filter",
+    argument: "KEY=VALUE",
+    several: true,
+    parse: fullPair,
+    help: "until=24h: only what has not been used for so long",
+  },
+  force: { names: "-f, --force", help: "Do not ask" },
+  keepStorage: {
+    names: "--keep-storage",
+    argument: "SIZE",
+    parse: size,
+    help: "Free only until the cache has at most this size: 512MB, 10GB",
+  },
+  maxUsedSpace: { names: "--max-used-space", argument: "SIZE", parse: size, help: "As --keep-storage" },
+  verbose: { names: "--verbose", help: "Name all that is freed" },
+  builder: {
+    names: "--builder",
+    argument: "NAME",
+    help: "There is only one builder",
+    note: "kbuild has no builders to choose from",
+  },
+  reservedSpace: {
+    names: "--reserved-space",
+    argument: "SIZE",
+    help: "Space to keep always",
+    later: "there is --keep-storage",
+  },
+  minFreeSpace: {
+    names: "--min-free-space",
+    argument: "SIZE",
+    help: "Space to leave free",
+    later: "there is --keep-storage",
+  },
+  ...common,
+} as const satisfies OptionTable;
+
+export const runFailedOptions = { ...common } as const satisfies OptionTable;
 
 export const helpOptions = { debug } as const satisfies OptionTable;
 

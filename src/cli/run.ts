@@ -7,7 +7,7 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
   try {
     const { load, rest } = findCommand(argv);
     await (await load()).execute(rest, shell);
-    return shell.interruption.exitStatus ?? 0;
+    return shell.interruption.exitStatus ?? shell.exitStatus;
   } catch (error) {
     return await report(error, shell);
   }

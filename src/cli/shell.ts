@@ -21,6 +21,8 @@ export interface Shell {
   readonly debug: boolean;
   /** How the error that ends the command is written; a command that promised JSON lines says so. */
   errorsAs: "text" | "json";
+  /** The status of a command that did what it should; one that runs something passes on that one's. */
+  exitStatus: number;
   /** The engine, loaded when it is first needed. */
   engine(): Promise<typeof Engine>;
   now(): number;
@@ -52,6 +54,7 @@ export function processShell(argv: readonly string[]): Shell {
     interruption,
     debug: argv.includes("--debug") || argv.includes("-D"),
     errorsAs: "text",
+    exitStatus: 0,
     engine: () => import("../api.ts"),
     now: Date.now,
   };

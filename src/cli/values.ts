@@ -29,6 +29,27 @@ export const integer: Parser<number> = (text, option) => {
   return Number(text);
 };
 
+const DURATION = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
+
+/** Milliseconds as Go's `time.ParseDuration` reads them: `24h`, `1h30m`, `90s`. Finer than a millisecond is nothing. */
+export const duration: Parser<number> = (text, option) => {
+  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join("") !== text) {
+    throw badValue(option, text, "this is no duration", "durations are like 24h or 1h30m");
+  }
+  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * DURATION[unit as keyof typeof DURATION], 0);
+};
+
+const UNITS = ["", "k", "m", "g", "t", "p"];
+
+/** Bytes as docker's go-units reads them, in powers of 1024: `512`, `1.5g`, `10GB`, `10GiB`. */
+export const size: Parser<number> = (text, option) => {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text.trim());
+  const bytes = Math.floor(Number(match?.[1]) * 1024 ** UNITS.indexOf((match?.[2] ?? "").toLowerCase()));
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw badValue(option, text, "this is no size", "sizes are like 512MB or 10GB");
+};
+
 /** `KEY=VALUE`; without a `=` the value is undefined. */
 export const pair: Parser<readonly [string, string | undefined]> = (text, option) => {
   const at = text.indexOf("=");

@@ -11,6 +11,21 @@ export function isProxyArgument(name: string): boolean {
   return PROXY_NAMES.includes(name.toUpperCase()) && (name === name.toUpperCase() || name === name.toLowerCase());
 }
 
+/**
+ * The proxies among the arguments that a build was given, as processes look for them: each in upper and in lower case,
+ * whichever of the two was given.
+ */
+export function proxyVariables(given: ReadonlyMap<string, string>): Map<string, string> {
+  const variables = new Map<string, string>();
+  for (const upper of PROXY_NAMES) {
+    const lower = upper.toLowerCase();
+    const [first, second] = [given.get(upper) ?? given.get(lower), given.get(lower) ?? given.get(upper)];
+    if (first !== undefined) variables.set(upper, first);
+    if (second !== undefined) variables.set(lower, second);
+  }
+  return variables;
+}
+
 /** The automatic platform arguments: Dockerfile reference, "Automatic platform ARGs in the global scope". */
 export function platformArguments(build: Platform, target: Platform, stage: string): Map<string, string> {
   const values = new Map<string, string>([["TARGETSTAGE", stage]]);

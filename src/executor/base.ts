@@ -65,17 +65,21 @@ export class BaseFinder {
 
   /**
    * Begins to bring in the layers that the store lacks, shown under the given step, which ends with them. Whoever needs
-   * a layer waits for it by itself; so nobody waits here, and what goes wrong is told there.
+   * a layer waits for it by itself; so nobody waits here, and what goes wrong is told there. With `runs` a process will
+   * run on them, and so they are unpacked while they come in.
    */
-  fetchLayers(base: BaseImage, reporter: StepReporter): void {
+  fetchLayers(base: BaseImage, reporter: StepReporter, runs: boolean): void {
     reporter.start();
     const isThere = base.layers.every((layer) => this.#tools.store.hasBlob(layer.blob));
     for (const layer of base.layers) {
       const bytes = base.bytesOf?.(layer.blob);
       if (bytes === undefined) continue;
       const part = layer.blob.digest;
-      this.#tools.pool.fetch(layer, bytes, (done, finished) =>
-        reporter.progress({ part, done, total: layer.blob.size, unit: "bytes", finished }),
+      this.#tools.pool.fetch(
+        layer,
+        bytes,
+        (done, finished) => reporter.progress({ part, done, total: layer.blob.size, unit: "bytes", finished }),
+        runs ? () => this.#tools.worker.unpackerOf(layer.diffId) : undefined,
       );
     }
     this.#tools.pool.arrived(base.layers).then(
@@ -140,7 +144,7 @@ export class BaseFinder {
     if (documents === undefined) return undefined;
     const { manifest, config } = documents;
     if (config.architecture !== platform.architecture || !runsOn(config, platform)) return undefined;
-    if ([manifest.config, ...manifest.layers].some((blob) => !store.hasBlob(blob))) return undefined;
+    if ([manifest.config, ...manifest.layers].some((blob) => !store.useBlob(blob))) return undefined;
     return baseOf(canonicalName(reference), descriptor, manifest, config);
   }
 
@@ -148,7 +152,7 @@ export class BaseFinder {
     const { store, cache } = this.#tools;
     const key = formatPlatform(platform);
     const known = cache.documents(descriptor.digest, key);
-    if (known !== undefined && store.hasBlob(descriptor)) {
+    if (known !== undefined && store.useBlob(descriptor)) {
       const complain = (reason: string) => store.blobs.complain(`what is kept of ${descriptor.digest}: ${reason}`);
       return {
         manifest: parseManifest(Buffer.from(known.manifest), complain),

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { identityOf } from "../layers/identity.ts";
 import { storeFault } from "../oci/layout/faults.ts";
+import { markUsed } from "../oci/layout/last-use.ts";
 import type { Store } from "../oci/layout/store.ts";
 import type { Descriptor, DiffId } from "../oci/types.ts";
 import type { LayerReference } from "./state.ts";
@@ -49,6 +50,8 @@ export interface KeyParts {
   readonly platform: string;
   /** Identity of the copied files. */
   readonly files?: string | undefined;
+  /** `NAME=` and a fingerprint of the value, of each variable that takes part. */
+  readonly variables?: readonly string[] | undefined;
   /** Content of the layer that came out, to compare files with. */
   readonly diffId?: DiffId | undefined;
 }
@@ -141,7 +144,9 @@ export class Cache {
 
   #read(kind: string, key: string): unknown {
     try {
-      return JSON.parse(readFileSync(this.#path(kind, key), "utf8"));
+      const path = this.#path(kind, key);
+      const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+      return markUsed(path) ? value : undefined;
     } catch {
       return undefined;
     }
@@ -164,11 +169,11 @@ export class Cache {
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-function isDescriptor(value: unknown): value is Descriptor {
+export function isDescriptor(value: unknown): value is Descriptor {
   return (
     isObject(value) &&
     typeof value.mediaType === "string" &&
@@ -178,11 +183,11 @@ function isDescriptor(value: unknown): value is Descriptor {
   );
 }
 
-function isLayer(value: unknown): value is RecordedLayer {
+export function isLayer(value: unknown): value is RecordedLayer {
   return isObject(value) && typeof value.diffId === "string" && isDescriptor(value.blob);
 }
 
-function isStepRecord(value: unknown): value is StepRecord {
+export function isStepRecord(value: unknown): value is StepRecord {
   if (!isObject(value) || typeof value.created !== "string") return false;
   return value.layer === undefined || (isLayer(value.layer) && typeof value.content === "string");
 }

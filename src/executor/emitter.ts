@@ -101,6 +101,11 @@ export class StepReporter {
     this.#send({ type: "stepProgress", at: this.#emitter.now(), step: this.#step, ...part });
   }
 
+  /** A line that the step's process printed. */
+  log(stream: "stdout" | "stderr", line: string): void {
+    this.#send({ type: "stepLog", at: this.#emitter.now(), step: this.#step, stream, line });
+  }
+
   finish(outcome: Pick<StepFinished, "status" | "missReason" | "missDetails" | "layer">): void {
     if (this.#isFinished) return;
     this.#isFinished = true;

@@ -1,15 +1,24 @@
 import type { BuildEvent } from "./events.ts";
 
+/** Lines of steps that are kept for one who has not begun to read yet: some MiB, where a step may print a million. */
+const WAITING_LINES = 10_000;
+
 /**
  * The events of a build for whoever follows it. They wait until they are taken, so that one who comes late misses
- * nothing. There is one reader: what it has taken is gone.
+ * nothing but lines of steps beyond the first 10,000. There is one reader: what it has taken is gone.
  */
 export class EventStream implements AsyncIterable<BuildEvent> {
   readonly #waiting: BuildEvent[] = [];
   #wake: (() => void) | undefined;
   #isEnded = false;
+  #isFollowed = false;
+  #waitingLines = 0;
 
   push(event: BuildEvent): void {
+    if (!this.#isFollowed && event.type === "stepLog") {
+      if (this.#waitingLines >= WAITING_LINES) return;
+      this.#waitingLines += 1;
+    }
     this.#waiting.push(event);
     this.#wake?.();
   }
@@ -20,6 +29,7 @@ export class EventStream implements AsyncIterable<BuildEvent> {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<BuildEvent> {
+    this.#isFollowed = true;
     for (;;) {
       // Taken all at once: shifting one after the other from a long list is slow.
       for (const event of this.#waiting.splice(0)) yield event;

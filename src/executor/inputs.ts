@@ -2,8 +2,10 @@ import { KbuildError } from "../errors.ts";
 import { hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
+import { type Isolation, readIsolation } from "../sandbox/detect.ts";
 import { givenArguments } from "./arguments.ts";
 import type { BuildOptions, OutputOptions } from "./options.ts";
+import { type RunSettings, readRunSettings } from "./run/limits.ts";
 
 /** What a build's options mean: names parsed, defaults filled in, contradictions found. */
 export interface BuildInputs {
@@ -18,6 +20,9 @@ export interface BuildInputs {
   readonly buildContexts: ReadonlyMap<string, string>;
   /** Seconds since 1970 to which times are clamped. */
   readonly epoch: number | undefined;
+  /** Undefined: the best that there is. */
+  readonly isolation: Isolation | undefined;
+  readonly run: RunSettings;
 }
 
 /**
@@ -38,6 +43,8 @@ export function readInputs(options: BuildOptions): BuildInputs {
     given,
     buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
     epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env["SOURCE_DATE_EPOCH"]),
+    isolation: readIsolation(options.isolation ?? "auto"),
+    run: readRunSettings(options),
   };
 }
 

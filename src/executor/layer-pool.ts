@@ -5,7 +5,9 @@ import { type EntryTable, EntryTable as Table } from "../layers/entry-table.ts";
 import { Tree } from "../layers/tree.ts";
 import type { NativeClient } from "../native/client.ts";
 import type { BlobSource, CompressionKind } from "../native/protocol.ts";
+import type { Owners } from "../native/sandbox-protocol.ts";
 import { storeFault } from "../oci/layout/faults.ts";
+import { markUsed } from "../oci/layout/last-use.ts";
 import type { Store } from "../oci/layout/store.ts";
 import { type Descriptor, type DiffId, type Digest, MediaType } from "../oci/types.ts";
 import type { LayerReference, Snapshot } from "./state.ts";
@@ -17,6 +19,14 @@ export type LayerBytes =
 
 /** Told while a layer comes in: compressed bytes so far. */
 export type PullProgress = (done: number, finished: boolean) => void;
+
+/** Takes a layer's bytes in and unpacks them in the same pass. */
+export interface LayerUnpacker {
+  readonly native: NativeClient;
+  readonly tree: { readonly output: string; readonly owners: Owners };
+  /** The layer has come in whole: its tree gets its place. */
+  keep(): Promise<void>;
+}
 
 /**
  * The layers that a build works with. A layer that is not in the store yet is fetched once, however many stages need it;
@@ -37,10 +47,15 @@ export class LayerPool {
   }
 
   /** Begins to bring a layer in unless the store has it, whole and indexed, or it is on its way already. */
-  fetch(layer: LayerReference, bytes: LayerBytes, progress: PullProgress): void {
+  fetch(
+    layer: LayerReference,
+    bytes: LayerBytes,
+    progress: PullProgress,
+    unpackerOf?: () => Promise<LayerUnpacker | undefined>,
+  ): void {
     if (this.#arriving.has(layer.blob.digest)) return;
-    if (this.#store.hasBlob(layer.blob)) return;
-    const arrival = this.#ingest(layer, bytes, progress);
+    if (this.#store.useBlob(layer.blob)) return;
+    const arrival = this.#ingest(layer, bytes, progress, unpackerOf);
     // Awaited by whoever needs the layer, at the latest by `settled`.
     arrival.catch(() => undefined);
     this.#arriving.set(layer.blob.digest, arrival);
@@ -69,6 +84,12 @@ export class LayerPool {
       this.#tables.set(layer.diffId, table);
     }
     return table;
+  }
+
+  /** Waits until a layer and its index are in the store, for whoever only needs the index's path. */
+  async ready(layer: LayerReference): Promise<void> {
+    await this.#arriving.get(layer.blob.digest);
+    if (!markUsed(this.indexPath(layer.diffId))) await this.table(layer);
   }
 
   /** A layer's blob as the core takes it, once it is there. */
@@ -123,17 +144,25 @@ export class LayerPool {
 
   #read(diffId: DiffId): EntryTable | undefined {
     try {
-      return new Table(readFileSync(this.indexPath(diffId)));
+      const path = this.indexPath(diffId);
+      return markUsed(path) ? new Table(readFileSync(path)) : undefined;
     } catch {
       return undefined;
     }
   }
 
-  async #ingest(layer: LayerReference, bytes: LayerBytes, progress: PullProgress): Promise<void> {
+  async #ingest(
+    layer: LayerReference,
+    bytes: LayerBytes,
+    progress: PullProgress,
+    unpackerOf: (() => Promise<LayerUnpacker | undefined>) | undefined,
+  ): Promise<void> {
+    const unpacker = await unpackerOf?.();
+    const native = unpacker?.native ?? this.#native;
     const index = this.#store.temporaryPath();
     const output = this.#store.temporaryPath();
     const { digest, size } = layer.blob;
-    const reply = await this.#native.ingest(
+    const reply = await native.ingest(
       {
         ...(bytes.kind === "file" ? { input: bytes.path } : {}),
         output,
@@ -142,12 +171,14 @@ export class LayerPool {
         digest,
         size,
         diffId: layer.diffId,
+        ...(unpacker === undefined ? {} : { tree: unpacker.tree }),
       },
       bytes.kind === "stream" ? counted(bytes.open(), progress) : undefined,
       { signal: this.#signal },
     );
     this.#store.adoptBlob(output, digest, size);
     this.keepIndex(layer.diffId, index, reply.tarSize);
+    await unpacker?.keep();
     progress(size, true);
   }
 }

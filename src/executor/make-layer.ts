@@ -84,7 +84,7 @@ export function stack(parent: Snapshot, layer: LayerReference, content: string):
 }
 
 /** Layers made with times clamped differ in bytes from those made without, though not in content. */
-function contentKey(content: string, tools: Tools): string {
+export function contentKey(content: string, tools: Tools): string {
   return identityOf("layer of content", content, tools.clock.epoch);
 }
 

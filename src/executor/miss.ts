@@ -17,14 +17,14 @@ const NAMES_SHOWN = 3;
 
 /**
  * Compares what a step's key is made of with what it was made of when the step at this place last ran.
- * `previousIndex` is the path of the index of the layer that it gave then; `items` is what it copies now.
+ * `copied` is what it copies now, and the path of the index of the layer that it gave then; absent for a step that copies
+ * nothing, or whose last layer is not known.
  */
 export function explainMiss(
   now: KeyParts,
   last: KeyParts | undefined,
   isRecordLost: boolean,
-  previousIndex: string | undefined,
-  items: Sequence<DraftItem>,
+  copied: { readonly items: Sequence<DraftItem>; readonly index: string } | undefined,
 ): Miss {
   if (last === undefined) return { reason: "not built here before", details: { reason: "firstBuild" } };
   if (now.instruction !== last.instruction) {
@@ -33,17 +33,31 @@ export function explainMiss(
       details: { reason: "instruction", previousInstruction: last.instruction },
     };
   }
-  if (now.files !== last.files && previousIndex !== undefined) {
-    const files = compareFiles(items, previousIndex);
+  const variables = changedVariables(now.variables ?? [], last.variables ?? []);
+  if (variables.length > 0) {
+    const reason = `changed: ${variables.map((name) => `$${name}`).join(", ")}`;
+    return { reason, details: { reason: "arguments", changed: variables } };
+  }
+  if (now.files !== last.files && copied !== undefined) {
+    const files = compareFiles(copied.items, copied.index);
     if (files !== undefined) return filesMiss(files);
   }
   if (now.platform !== last.platform) {
     return { reason: `the platform changed from ${last.platform} to ${now.platform}`, details: { reason: "platform" } };
   }
   if (now.parent !== last.parent) return { reason: "what it builds on changed", details: { reason: "parent" } };
-  if (now.files !== last.files) return { reason: "the copied files changed", details: { reason: "files" } };
+  if (now.files !== last.files) {
+    const what = now.variables === undefined ? "the copied files" : "what it mounts";
+    return { reason: `${what} changed`, details: { reason: "files" } };
+  }
   if (isRecordLost) return { reason: "its layer is no longer in the store", details: { reason: "recordGone" } };
   return { reason: "its record is no longer in the store", details: { reason: "recordGone" } };
+}
+
+/** Names of the variables that are not in both, or have another value. */
+function changedVariables(now: readonly string[], last: readonly string[]): string[] {
+  const different = [...now.filter((each) => !last.includes(each)), ...last.filter((each) => !now.includes(each))];
+  return [...new Set(different.map((each) => each.slice(0, each.indexOf("="))))].sort();
 }
 
 interface FileChanges {

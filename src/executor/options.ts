@@ -1,5 +1,6 @@
 /** What a build may be told, and what it gives. `api.ts` hands these types out. */
 import type { Descriptor, DiffId, Digest } from "../oci/types.ts";
+import type { Isolation } from "../sandbox/detect.ts";
 import type { BuildEvent } from "./events.ts";
 
 export interface BuildOptions {
@@ -31,6 +32,41 @@ export interface BuildOptions {
   readonly insecureRegistries?: readonly string[] | undefined;
   /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
   readonly root?: string | undefined;
+  /** How RUN is kept apart from the machine; default: the best that the machine gives (`kbuild doctor`). */
+  readonly isolation?: Isolation | "auto" | undefined;
+  /** What `RUN --mount=type=secret` may have, by id. It reaches no layer, history, cache or log. */
+  readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /**
+   * What `RUN --mount=type=ssh` may have, by id (`default` where RUN names none): files of private keys, or the one socket
+   * of an agent; an empty list is `$SSH_AUTH_SOCK`.
+   */
+  readonly ssh?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** The network of a RUN that asks for none in particular; `default` is `host`, the machine's. */
+  readonly network?: "default" | "host" | "none" | undefined;
+  /** Further lines of /etc/hosts in RUN. */
+  readonly addHosts?: readonly ExtraHost[] | undefined;
+  /** What a RUN may ask for that could reach beyond its sandbox. */
+  readonly allow?: readonly Entitlement[] | undefined;
+  /** Limits of setrlimit(2) for processes of RUN: `nofile`, `nproc`, `core`, …; default: those of this process. */
+  readonly ulimits?: Readonly<Record<string, ResourceRange>> | undefined;
+  /** Bytes of /dev/shm in RUN; default: 64 MiB. */
+  readonly shmSize?: number | undefined;
+  /** Bytes of memory that a RUN may have. This and what follows need a control group that this user may divide. */
+  readonly memory?: number | undefined;
+  /** Bytes of memory and swap together; -1: as much swap as there is. Needs `memory`. */
+  readonly memorySwap?: number | undefined;
+  /** Microseconds of a period in which a RUN may have `cpuQuota` microseconds of processor time; default: 100,000. */
+  readonly cpuPeriod?: number | undefined;
+  readonly cpuQuota?: number | undefined;
+  /** Weight of a RUN against other processes; 1024 is usual. */
+  readonly cpuShares?: number | undefined;
+  /** Processors and memory nodes that a RUN may use: `0-3,6`. */
+  readonly cpusetCpus?: string | undefined;
+  readonly cpusetMems?: string | undefined;
+  /** The control group that those of RUN are made in; default: this process's. */
+  readonly cgroupParent?: string | undefined;
+  /** Keep the files of a RUN that fails, to look into; for debugging. */
+  readonly keepFailed?: boolean | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
   /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */
@@ -39,6 +75,27 @@ export interface BuildOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Stops the build; the promise rejects with code `interrupted`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Where a secret comes from: a file's content, an environment variable's value, or the value itself. At most 500 KiB. */
+export type SecretSource =
+  | { readonly file: string }
+  | { readonly env: string }
+  | { readonly value: string | Uint8Array };
+
+export interface ExtraHost {
+  readonly host: string;
+  /** An IPv4 or IPv6 address, or `host-gateway`: the machine itself, which RUN reaches at 127.0.0.1. */
+  readonly address: string;
+}
+
+/** docker's names; `network.host` is needed only when `network` is `none`, since RUN has the machine's network anyway. */
+export type Entitlement = "network.host" | "security.insecure";
+
+/** A soft and a hard limit; -1 is no limit. */
+export interface ResourceRange {
+  readonly soft: number;
+  readonly hard: number;
 }
 
 export type CompressionName = "gzip" | "zstd" | "uncompressed";

@@ -255,9 +255,8 @@ export function findOrigin(
 function* stageReferences(instruction: Instruction): IterableIterator<Word> {
   if (instruction.kind === "COPY" && instruction.from !== undefined) yield instruction.from;
   if (instruction.kind === "RUN") {
-    for (const flag of instruction.flags) {
-      const from = flag.name === "mount" ? /(?:^|,)from=([^,]*)/.exec(flag.value?.text ?? "") : null;
-      if (from?.[1] !== undefined) yield { text: from[1], location: flag.location };
+    for (const mount of instruction.mounts) {
+      if ((mount.type === "bind" || mount.type === "cache") && mount.from !== undefined) yield mount.from;
     }
   }
 }

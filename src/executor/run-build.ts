@@ -1,11 +1,12 @@
 import { KbuildError } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
 import { NativeClient } from "../native/client.ts";
+import { holdStore, type StoreUse } from "../oci/layout/in-use.ts";
 import { defaultRoot, openStore } from "../oci/layout/store.ts";
 import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { canonicalName } from "../oci/reference.ts";
 import { parseDockerfile } from "../parser/parser.ts";
-import { isProxyArgument } from "./arguments.ts";
+import { isProxyArgument, proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
 import { Cache } from "./cache.ts";
 import type { BuildContext } from "./context/build-context.ts";
@@ -29,6 +30,10 @@ import { LayerPool } from "./layer-pool.ts";
 import type { BuildOptions, BuildResult, OutputOptions } from "./options.ts";
 import { type Plan, planBuild } from "./plan.ts";
 import { Registries } from "./registries.ts";
+import { openBuildSandbox } from "./run/sandbox.ts";
+import { readSecrets } from "./run/secrets.ts";
+import { readSsh, type SshAgents } from "./run/ssh.ts";
+import { Worker } from "./run/worker.ts";
 import { StageGraph } from "./stage-graph.ts";
 import { Clock, type Tools } from "./tools.ts";
 
@@ -52,16 +57,20 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     warn: (message) => emitter.warn("Credentials", message),
   });
   let context: BuildContext | undefined;
+  let worker: Worker | undefined;
+  let use: StoreUse | undefined;
+  let agents: SshAgents | undefined;
   try {
     const store = openStore(options.root ?? defaultRoot(inputs.env), { create: true });
-    const tools: Tools = {
-      store,
-      cache: new Cache(store),
-      native,
-      pool: new LayerPool(store, native, signal),
-      clock: new Clock(inputs.epoch),
-      signal,
-    };
+    use = holdStore(store);
+    const secrets = await readSecrets(options.secrets, inputs.env);
+    agents = await readSsh(options.ssh, inputs.env);
+    const pool = new LayerPool(store, native, signal);
+    const clock = new Clock(inputs.epoch);
+    worker = new Worker({ store, pool, clock, signal }, () =>
+      openBuildSandbox(store, inputs.isolation, signal, (message) => emitter.warn("Sandbox", message)),
+    );
+    const tools: Tools = { store, cache: new Cache(store), native, pool, worker, clock, signal };
     const folderTools: FolderTools = {
       store,
       native,
@@ -88,6 +97,12 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       context: once(async () => reported(await contextOf(context).files(ignore.lines), emitter)),
       namedContext: (name) => namedContext(name, inputs, folderTools),
       ignoreRule: (rule) => `${ignore.name} line ${ignore.lines[rule]?.line ?? "?"}`,
+      supplies: {
+        settings: inputs.run,
+        proxies: proxyVariables(inputs.given),
+        secrets,
+        agent: async (id) => agents?.socket(id),
+      },
       noCache: options.noCache === true,
       noCacheFilter: options.noCacheFilter ?? [],
       explain: options.explain === true,
@@ -103,7 +118,9 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       { image, snapshot: state.snapshot, references: inputs.references },
       outputs,
     );
-    sweepTemporary(store);
+    const stuck: string[] = [];
+    sweepTemporary(store, { stuck: (path) => stuck.push(path) });
+    await worker.remove(stuck);
     return {
       digest: exported.descriptor.digest,
       imageId: exported.id,
@@ -123,9 +140,10 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     options.signal?.removeEventListener("abort", stop);
     stop();
     try {
-      await Promise.all([native.close(), registries.close()]);
+      await Promise.all([native.close(), registries.close(), worker?.close(), agents?.close()]);
     } finally {
       context?.dispose();
+      use?.release();
     }
   }
 }

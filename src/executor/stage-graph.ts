@@ -6,6 +6,7 @@ import { SnapshotSource } from "./copy/snapshot-source.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
 import { findStageReference, type Plan, type PlannedStage, stageLabel } from "./plan.ts";
+import type { RunSupplies } from "./run/prepare.ts";
 import { runStage, type StageBase, type StageResult } from "./stage.ts";
 import type { ImageState, Snapshot } from "./state.ts";
 import type { Tools } from "./tools.ts";
@@ -23,6 +24,7 @@ export interface StageGraphOptions {
   /** Files of a named context that is a folder; undefined when the name is another kind. */
   readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
   readonly ignoreRule: (rule: number) => string;
+  readonly supplies: RunSupplies;
   readonly noCache: boolean;
   readonly noCacheFilter: readonly string[];
   readonly explain: boolean;
@@ -73,7 +75,7 @@ export class StageGraph {
   }
 
   async #start(index: number): Promise<StageResult> {
-    const { tools, emitter, plan, finder, given, explain, place, ignoreRule } = this.#options;
+    const { tools, emitter, plan, finder, given, explain, place, ignoreRule, supplies } = this.#options;
     const planned = plan.stages[index];
     if (planned === undefined) throw new KbuildError("internal.plan", `there is no stage ${index}`);
     const { base, image } = await this.#base(planned);
@@ -85,10 +87,11 @@ export class StageGraph {
       given,
       base,
       onFrom: (reporter) => {
-        if (image !== undefined) finder.fetchLayers(image, reporter);
+        if (image !== undefined) finder.fetchLayers(image, reporter, runs(planned, base.triggers));
       },
       sourceTree: (from, location) => this.#sourceTree(planned, from, location),
       ignoreRule,
+      supplies,
       useCache: !this.#options.noCache && !this.#isFiltered(planned),
       explain,
       place,
@@ -196,6 +199,7 @@ export class StageGraph {
     finder.fetchLayers(
       image,
       emitter.plan({ name: `FROM ${image.label}`, kind: "from", location, stage: stageLabel(planned) }),
+      false,
     );
     return this.#filesOf(`the image ${from.text}`, stateOfImage(image).snapshot);
   }
@@ -203,6 +207,12 @@ export class StageGraph {
   async #filesOf(label: string, snapshot: Snapshot): Promise<SourceTree> {
     const { pool } = this.#options.tools;
     const tree = await pool.tree(snapshot);
-    return new SnapshotSource(label, tree, await Promise.all(snapshot.layers.map((layer) => pool.source(layer))));
+    const blobs = await Promise.all(snapshot.layers.map((layer) => pool.source(layer)));
+    return new SnapshotSource(label, tree, blobs, snapshot);
   }
+}
+
+/** Whether a stage will run a process on its base. */
+function runs({ instructions }: PlannedStage, triggers: readonly string[]): boolean {
+  return instructions.some(({ kind }) => kind === "RUN") || triggers.some((trigger) => /^\s*RUN\b/i.test(trigger));
 }

@@ -1,20 +1,24 @@
 import { KbuildError, type Location } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
 import type { History } from "../oci/types.ts";
-import type { CopyInstruction, Instruction, Word } from "../parser/instructions.ts";
+import type { CopyInstruction, Instruction, RunInstruction, Word } from "../parser/instructions.ts";
 import { parseDockerfile } from "../parser/parser.ts";
 import { expandHeredoc, expandWord, expandWords } from "../parser/words.ts";
 import { isProxyArgument, platformArguments } from "./arguments.ts";
 import { KEY_VERSION } from "./cache.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter, StepReporter } from "./emitter.ts";
+import { joinAbsolute } from "./image-path.ts";
 import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
+import { prepareRun, type RunSupplies } from "./run/prepare.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
 import { applyConfig } from "./steps/config.ts";
 import { type CopySource, runCopy } from "./steps/copy.ts";
-import type { LayerOutcome } from "./steps/layer-step.ts";
+import { runProcess } from "./steps/run.ts";
+import type { StepOutcome } from "./steps/step-record.ts";
 import { runWorkdir } from "./steps/workdir.ts";
 import type { Tools } from "./tools.ts";
+import { readFile } from "./tree-file.ts";
 
 /** A stage that has been built. */
 export interface StageResult {
@@ -45,6 +49,7 @@ export interface StageRun {
   readonly sourceTree: (from: Word | undefined, location: Location) => Promise<SourceTree>;
   /** Line of the ignore file that a rule is from, as messages name it. */
   readonly ignoreRule: (rule: number) => string;
+  readonly supplies: RunSupplies;
   readonly useCache: boolean;
   readonly explain: boolean;
   /** Identity of the build's place (context and Dockerfile), for explaining misses. */
@@ -149,10 +154,8 @@ class StageRunner {
         this.#declareArguments(instruction);
         return;
       case "RUN":
-        throw new KbuildError("build.notSupported", "RUN is not supported yet", {
-          location: instruction.location,
-          hint: "this version of kbuild builds Dockerfiles without RUN",
-        });
+        if (reporter !== undefined) await this.#process(instruction, number, reporter);
+        return;
       case "WORKDIR":
         if (reporter !== undefined) await this.#workdir(instruction.path, number, reporter);
         return;
@@ -212,7 +215,8 @@ class StageRunner {
     const values = new Map(this.#scope.arguments);
     for (const [name, value] of pairs) {
       environment.set(name, value);
-      values.delete(name);
+      // An argument that was declared stays one, as the history tells; the ENV counts.
+      if (values.has(name)) values.set(name, undefined);
     }
     this.#scope = { arguments: values, environment };
   }
@@ -307,11 +311,35 @@ class StageRunner {
     this.#take(outcome, text);
   }
 
+  async #process(instruction: RunInstruction, number: number, reporter: StepReporter): Promise<void> {
+    const { tools, emitter, supplies, sourceTree, useCache, explain } = this.#run;
+    reporter.start();
+    const prepared = await prepareRun(
+      instruction,
+      {
+        state: this.#state,
+        scope: this.#scope,
+        read: (path) => readFile(tools, this.#state.snapshot, path),
+        expand: (word) => this.#expand(word),
+        sourceTree,
+      },
+      supplies,
+    );
+    const warn = (message: string) => emitter.warn("Sandbox", message, instruction.location);
+    const step = { ...prepared, place: this.#place(number), useCache, explain, warn };
+    this.#take(await runProcess(tools, this.#state, step, reporter), prepared.instruction);
+  }
+
   /** Takes a layer step's outcome over, with its line in the history. */
-  #take(outcome: LayerOutcome, text: string): void {
-    this.#chain = identityOf(this.#chain, text, outcome.snapshot.content);
-    const entry: History = { created: outcome.created, created_by: text, comment: HISTORY_COMMENT };
-    this.#state = { ...this.#state, snapshot: outcome.snapshot, history: [...this.#state.history, entry] };
+  #take({ snapshot, created, isEmpty }: StepOutcome, text: string): void {
+    this.#chain = identityOf(this.#chain, text, snapshot.content);
+    const entry: History = {
+      created,
+      created_by: text,
+      comment: HISTORY_COMMENT,
+      ...(isEmpty ? { empty_layer: true } : {}),
+    };
+    this.#state = { ...this.#state, snapshot, history: [...this.#state.history, entry] };
   }
 
   /** Adds the line of a step without a layer; its time is that of the first build that did exactly this. */
@@ -352,16 +380,6 @@ class StageRunner {
 
 /** What the history says about who made an entry, where docker has `buildkit.dockerfile.v0`. */
 const HISTORY_COMMENT = "kbuild.dockerfile.v0";
-
-/** A path of the image made absolute and clean; `..` stops at the root. */
-function joinAbsolute(folder: string, path: string): string {
-  const names: string[] = [];
-  for (const name of `${path.startsWith("/") ? "" : folder}/${path}`.split("/")) {
-    if (name === "..") names.pop();
-    else if (name !== "" && name !== ".") names.push(name);
-  }
-  return `/${names.join("/")}`;
-}
 
 function copyText(
   instruction: CopyInstruction,

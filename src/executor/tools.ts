@@ -3,6 +3,7 @@ import type { NativeClient } from "../native/client.ts";
 import type { Store } from "../oci/layout/store.ts";
 import type { Cache } from "./cache.ts";
 import type { LayerPool } from "./layer-pool.ts";
+import type { Worker } from "./run/worker.ts";
 
 /** What every step that makes a layer works with; made once for a build. */
 export interface Tools {
@@ -10,6 +11,8 @@ export interface Tools {
   readonly cache: Cache;
   readonly native: NativeClient;
   readonly pool: LayerPool;
+  /** Runs processes. */
+  readonly worker: Worker;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }

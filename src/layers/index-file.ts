@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { KbuildError } from "../errors.ts";
 import { digestInRecord, HEADER, lengthInHeader, RECORD } from "./entry-table.ts";
 
@@ -27,6 +27,47 @@ export function* readDigests(path: string): Generator<Uint8Array | undefined, un
   } finally {
     closeSync(file);
   }
+}
+
+/** Where a record has the number of its inode, which says nothing of what is in the layer. */
+const INODE_GROUP = 88;
+
+/**
+ * Whether two tables' files say the same, byte for byte but for the numbers of inodes. A piece of each is read at a time.
+ * @throws KbuildError `internal.entryTable` when one is no table or cut short
+ */
+export function sameIndexFiles(left: string, right: string): boolean {
+  const files: number[] = [];
+  try {
+    const sizes = [left, right].map((path) => {
+      const file = openSync(path, "r");
+      files.push(file);
+      return fstatSync(file).size;
+    });
+    const [one = -1, other = -1] = files;
+    const [size = 0] = sizes;
+    if (size !== sizes[1]) return false;
+    const head = readPiece(one, Buffer.alloc(HEADER));
+    if (!head.equals(readPiece(other, Buffer.alloc(HEADER)))) return false;
+    const records = lengthInHeader(head) * RECORD;
+    for (let at = HEADER; at < size; ) {
+      // Pieces end with the last record, so that each begins with a record or is of the heap alone.
+      const rest = (at - HEADER < records ? HEADER + records : size) - at;
+      const length = Math.min(rest, RECORDS * RECORD);
+      const pieces = [readPiece(one, Buffer.alloc(length)), readPiece(other, Buffer.alloc(length))];
+      if (at - HEADER < records) for (const piece of pieces) clearInodeGroups(piece);
+      const [a, b] = pieces;
+      if (a === undefined || b === undefined || !a.equals(b)) return false;
+      at += length;
+    }
+    return true;
+  } finally {
+    for (const file of files) closeSync(file);
+  }
+}
+
+function clearInodeGroups(records: Buffer): void {
+  for (let at = 0; at < records.length; at += RECORD) records.fill(0, at + INODE_GROUP, at + INODE_GROUP + 8);
 }
 
 /** Fills a buffer from where the file was read to. */

@@ -15,6 +15,22 @@ import type {
   Scanned,
   ScanRequest,
 } from "./protocol.ts";
+import type {
+  Diffed,
+  DiffRequest,
+  Exited,
+  Marked,
+  MarkRequest,
+  MoveRequest,
+  Printed,
+  Probed,
+  ProbeRequest,
+  RemoveRequest,
+  RunRequest,
+  SandboxEntry,
+  Unpacked,
+  UnpackRequest,
+} from "./sandbox-protocol.ts";
 
 /** What may be told with every request. */
 export interface NativeOptions {
@@ -24,15 +40,24 @@ export interface NativeOptions {
   readonly progress?: ((bytes: number, entries: number) => void) | undefined;
 }
 
+/** What may be told with `run`. */
+export interface RunOptions extends Pick<NativeOptions, "signal"> {
+  /** Gets what the process prints, in the order in which it was read. The bytes may be kept. */
+  readonly onOutput?: ((stream: Printed["stream"], bytes: Buffer) => void) | undefined;
+}
+
+type Signalled = Pick<NativeOptions, "signal">;
 type Unnumbered<T> = Omit<T, "op" | "id">;
-type Work = ScanRequest | PackRequest | IngestRequest | ExtractRequest | RecompressRequest;
-type Outcome = Extract<Reply, { readonly reply: "scanned" | "packed" | "ingested" | "extracted" | "recompressed" }>;
+type SandboxWork = ProbeRequest | UnpackRequest | MarkRequest | DiffRequest | RemoveRequest | MoveRequest | RunRequest;
+type Work = ScanRequest | PackRequest | IngestRequest | ExtractRequest | RecompressRequest | SandboxWork;
+type Outcome = Exclude<Reply, { readonly reply: "hello" | "progress" | "failed" | "output" }>;
 
 interface Pending {
   readonly operation: Work["op"];
   /** Paths that the request is to write. */
   readonly written: readonly string[];
   readonly progress: NativeOptions["progress"];
+  readonly onOutput: RunOptions["onOutput"];
   readonly resolve: (outcome: { readonly head: Outcome; readonly body: Buffer }) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -43,10 +68,31 @@ interface Pending {
  * with `internal.native`.
  */
 export class NativeClient {
+  readonly #argv: readonly string[];
   readonly #pending = new Map<number, Pending>();
   #core: Core | undefined;
   #ended: KbuildError | undefined;
   #lastId = 0;
+
+  /** `entry`: the sandbox that the core goes into before it serves its first request; without one, none. */
+  constructor(entry?: SandboxEntry) {
+    this.#argv = entry === undefined ? [] : ["sandbox", JSON.stringify(entry)];
+  }
+
+  /**
+   * Starts the core if it does not run yet, and waits until it serves requests. That need not be waited for.
+   * @throws KbuildError `machine.sandbox` when it cannot go into its sandbox; `machine.noNative`, `internal.native`
+   */
+  async ready(): Promise<void> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const core = this.#start();
+    core.hold(true);
+    try {
+      await core.ready();
+    } finally {
+      if (this.#pending.size === 0) core.hold(false);
+    }
+  }
 
   /** Reads a folder; `table` is an entry table. */
   async scan(request: Unnumbered<ScanRequest>, signal?: AbortSignal): Promise<{ head: Scanned; table: Buffer }> {
@@ -100,10 +146,67 @@ export class NativeClient {
     return expect((await this.#run(work, undefined, [request.output], options)).head, "recompressed");
   }
 
+  /** Asks a core in a sandbox what it may do there. */
+  async probe(request: Unnumbered<ProbeRequest>, { signal }: Signalled = {}): Promise<Probed> {
+    const work = { op: "probe", id: this.#number(), ...request } as const;
+    return expect((await this.#run(work, undefined, [request.temporary], { signal })).head, "probed");
+  }
+
+  /** Writes a layer's files into a folder. */
+  async unpack(request: Unnumbered<UnpackRequest>, options: NativeOptions = {}): Promise<Unpacked> {
+    const work = { op: "unpack", id: this.#number(), ...request } as const;
+    return expect((await this.#run(work, undefined, [request.output], options)).head, "unpacked");
+  }
+
+  /** Remembers the state of a tree, for `diff`. */
+  async mark(request: Unnumbered<MarkRequest>, { signal }: Signalled = {}): Promise<Marked> {
+    const work = { op: "mark", id: this.#number(), ...request } as const;
+    return expect((await this.#run(work, undefined, [request.output], { signal })).head, "marked");
+  }
+
+  /** Makes the layer of what was changed in a tree. */
+  async diff(request: Unnumbered<DiffRequest>, options: NativeOptions = {}): Promise<Diffed> {
+    const work = { op: "diff", id: this.#number(), ...request } as const;
+    const written = [request.output, request.index, request.temporary];
+    return expect((await this.#run(work, undefined, written, options)).head, "diffed");
+  }
+
+  /** Removes trees, whoever owns what is in them. */
+  async remove(request: Unnumbered<RemoveRequest>, { signal }: Signalled = {}): Promise<void> {
+    const work = { op: "remove", id: this.#number(), ...request } as const;
+    expect((await this.#run(work, undefined, request.paths, { signal })).head, "removed");
+  }
+
+  /** Renames a folder, whoever owns it. A target that is there already stays, and the folder is removed. */
+  async move(request: Unnumbered<MoveRequest>, { signal }: Signalled = {}): Promise<void> {
+    const work = { op: "move", id: this.#number(), ...request } as const;
+    expect((await this.#run(work, undefined, [request.from, request.to], { signal })).head, "moved");
+  }
+
+  /**
+   * Runs a process in the sandbox, to its end and that of all processes that it left behind.
+   * @throws KbuildError `build.command` when it cannot be started; `machine.sandbox` when its surroundings cannot be made
+   */
+  async run(request: Unnumbered<RunRequest>, options: RunOptions = {}): Promise<Exited> {
+    const work = { op: "run", id: this.#number(), ...request } as const;
+    return expect((await this.#run(work, undefined, [], options)).head, "exited");
+  }
+
   /** Ends the core, and waits for its end. What still runs is cancelled. Nothing can be asked afterwards. */
   async close(): Promise<void> {
     this.#ended ??= new KbuildError("internal.native", "the core of kbuild was closed already");
     await this.#core?.close();
+  }
+
+  #start(): Core {
+    this.#core ??= new Core(
+      {
+        reply: (reply, bytes) => this.#take(reply, bytes),
+        ended: (reason) => this.#end(reason),
+      },
+      this.#argv,
+    );
+    return this.#core;
   }
 
   #number(): number {
@@ -115,16 +218,12 @@ export class NativeClient {
     work: Work,
     body: Buffer | undefined,
     written: readonly string[],
-    { signal, progress }: NativeOptions,
+    { signal, progress, onOutput }: NativeOptions & RunOptions,
   ): Promise<{ readonly head: Outcome; readonly body: Buffer }> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) throw interruption(signal);
       if (this.#ended !== undefined) throw this.#ended;
-      this.#core ??= new Core({
-        reply: (reply, bytes) => this.#take(reply, bytes),
-        ended: (reason) => this.#end(reason),
-      });
-      const core = this.#core;
+      const core = this.#start();
       const cancel = (): void => core.send({ op: "cancel", id: work.id });
       const settle = (): void => {
         signal?.removeEventListener("abort", cancel);
@@ -138,6 +237,7 @@ export class NativeClient {
         operation: work.op,
         written,
         progress,
+        onOutput,
         resolve: (outcome) => {
           settle();
           resolve(outcome);
@@ -156,6 +256,9 @@ export class NativeClient {
     switch (reply.reply) {
       case "progress":
         pending.progress?.(reply.bytes, reply.entries);
+        return;
+      case "output":
+        pending.onOutput?.(reply.stream, body);
         return;
       case "failed":
         pending.reject(explainFailure(reply, pending.operation, pending.written));

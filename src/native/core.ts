@@ -4,6 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { KbuildError } from "../errors.ts";
 import { lazyBuiltin } from "../lazy-builtin.ts";
 import { nativePath } from "./binary.ts";
+import { explainFailure } from "./failures.ts";
 import { encodeHead, FrameReader } from "./frames.ts";
 import { PROTOCOL_VERSION, type Reply, type Request } from "./protocol.ts";
 
@@ -30,21 +31,31 @@ export class Core {
   readonly #input: Writable;
   readonly #outputs: readonly Readable[];
   readonly #gone: Promise<void>;
+  readonly #ready: Promise<void>;
+  readonly #settleReady: { readonly resolve: () => void; readonly reject: (reason: KbuildError) => void };
   #failure: KbuildError | undefined;
   #stderr = "";
   #greeted = false;
   #closing = false;
   #drained: Promise<void> | undefined;
 
-  /** @throws KbuildError `machine.noNative` when there is no core; one that cannot be started ends at once */
-  constructor(listener: CoreListener) {
+  /**
+   * `argv`: none for the core that reads and writes; `["sandbox", JSON]` for one in a sandbox, see `SandboxEntry`.
+   * @throws KbuildError `machine.noNative` when there is no core; one that cannot be started ends at once
+   */
+  constructor(listener: CoreListener, argv: readonly string[] = []) {
     this.#listener = listener;
     const path = nativePath();
-    // The core's descriptor 3 is our standard output, for an archive that goes there.
+    const { promise, ...settle } = withResolvers();
+    this.#ready = promise;
+    this.#settleReady = settle;
+    // Whoever asks is told; who does not ask hears of it by his requests.
+    promise.catch(() => undefined);
+    // The core's descriptor 3 is our standard output, for an archive that goes there. In a sandbox nobody writes there.
     // A terminal sends Ctrl-C to a whole process group. Out of it, the core hears of the end from us alone, and removes
     // what it has not finished.
-    const child = childProcess().spawn(path, [], {
-      stdio: ["pipe", "pipe", "pipe", 1],
+    const child = childProcess().spawn(path, argv, {
+      stdio: ["pipe", "pipe", "pipe", ...(argv.length === 0 ? [1] : [])],
       windowsHide: true,
       detached: true,
     });
@@ -76,11 +87,18 @@ export class Core {
     });
     this.#gone = new Promise((resolve) => {
       child.on("close", (status, signal) => {
-        this.#listener.ended(this.#failure ?? this.#unexpectedEnd(status, signal));
+        const reason = this.#failure ?? this.#unexpectedEnd(status, signal);
+        this.#settleReady.reject(reason);
+        this.#listener.ended(reason);
         resolve();
       });
     });
     this.hold(false);
+  }
+
+  /** Resolves when the core has said hello; rejects when it ends before, with the reason that it gave if it did. */
+  ready(): Promise<void> {
+    return this.#ready;
   }
 
   /** Whether there is something to wait for. */
@@ -141,6 +159,11 @@ export class Core {
           { hint: "install kbuild again, or mend KBUILD_NATIVE_PATH: the two must be of one release" },
         );
       }
+      this.#settleReady.resolve();
+      return;
+    }
+    if (!this.#greeted && reply.reply === "failed" && reply.id === 0) {
+      this.#fail(explainFailure(reply, "enter", []));
       return;
     }
     if (!this.#greeted)
@@ -159,6 +182,21 @@ export class Core {
     const said = this.#stderr.trim();
     return new KbuildError("internal.native", `the core of kbuild ended ${how}${said === "" ? "" : `: ${said}`}`);
   }
+}
+
+/** What `Promise.withResolvers` is in later versions of Node. */
+function withResolvers(): {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (reason: KbuildError) => void;
+} {
+  let resolve = (): void => undefined;
+  let reject = (_reason: KbuildError): void => undefined;
+  const promise = new Promise<void>((whenDone, whenFailed) => {
+    resolve = whenDone;
+    reject = whenFailed;
+  });
+  return { promise, resolve, reject };
 }
 
 function cannotStart(path: string, cause: Error): KbuildError {

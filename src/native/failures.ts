@@ -2,7 +2,8 @@ import { type ErrorCode, type ErrorDetails, KbuildError } from "../errors.ts";
 import { showPath } from "../layers/path-bytes.ts";
 import type { Failed, FailureCode, Request } from "./protocol.ts";
 
-type Operation = Request["op"];
+/** What failed: a request, or the core's way into its sandbox. */
+type Operation = Request["op"] | "enter";
 
 const CODES: Readonly<Record<FailureCode, ErrorCode>> = {
   notFound: "build.missingFile",
@@ -16,6 +17,8 @@ const CODES: Readonly<Record<FailureCode, ErrorCode>> = {
   cancelled: "interrupted",
   notArchive: "build.notArchive",
   pattern: "build.pattern",
+  sandbox: "machine.sandbox",
+  exec: "build.command",
   protocol: "internal.native",
   io: "machine.io",
 };
@@ -27,6 +30,14 @@ const DOING: Readonly<Record<Operation, string>> = {
   ingest: "reading a layer",
   extract: "writing files",
   recompress: "compressing a layer",
+  enter: "making the sandbox",
+  probe: "trying the sandbox",
+  unpack: "unpacking a layer",
+  mark: "reading the step's files",
+  diff: "finding what the step changed",
+  remove: "removing files",
+  move: "moving a layer's files",
+  run: "running the step",
   data: "reading a layer",
   end: "reading a layer",
   cancel: "cancelling",
@@ -72,6 +83,12 @@ export function explainFailure(failed: Failed, operation: Operation, written: re
       return make(`the core of kbuild refused to go on: ${failed.message}`);
     case "pattern":
       return make(shown === undefined ? failed.message : `"${shown}": ${failed.message}`);
+    case "sandbox":
+      return make(`the sandbox cannot be made: ${failed.message}`, {
+        hint: "kbuild doctor says what this machine lacks",
+      });
+    case "exec":
+      return make(failed.message);
     case "hostile":
     case "mismatch":
     case "notArchive":

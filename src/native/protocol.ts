@@ -12,10 +12,30 @@
  * Paths inside bodies are bytes as the kernel has them; paths inside heads are UTF-8 strings.
  * Any number of requests run at a time; each has an id of the client's choosing, and its frames carry it.
  * The core ends when its standard input ends; unfinished output files are removed.
+ * What has to do with sandboxes is in `sandbox-protocol.ts`.
  */
 
+import type {
+  Diffed,
+  DiffRequest,
+  Exited,
+  Marked,
+  MarkRequest,
+  Moved,
+  MoveRequest,
+  Owners,
+  Printed,
+  Probed,
+  ProbeRequest,
+  Removed,
+  RemoveRequest,
+  RunRequest,
+  Unpacked,
+  UnpackRequest,
+} from "./sandbox-protocol.ts";
+
 /** Version of this protocol: the core's `hello` must say the same number. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 // ------------------------------------------------------------------ requests
 
@@ -158,6 +178,8 @@ export interface IngestRequest {
    * `detect`). Absent: not wanted.
    */
   readonly tar?: string;
+  /** Also writes the layer's files while they come, as `unpack` does with the form `layer`. Absent: not wanted. */
+  readonly tree?: { readonly output: string; readonly owners: Owners };
 }
 
 /** A piece of the bytes of an `ingest`: the body. At most 1 MiB. */
@@ -209,6 +231,13 @@ export type Request =
   | IngestRequest
   | ExtractRequest
   | RecompressRequest
+  | ProbeRequest
+  | UnpackRequest
+  | MarkRequest
+  | DiffRequest
+  | RemoveRequest
+  | MoveRequest
+  | RunRequest
   | DataFrame
   | EndFrame
   | CancelRequest;
@@ -309,7 +338,8 @@ export interface Progress {
 /**
  * A request that failed. `code`: `notFound`, `denied`, `changed`, `hostile`, `mismatch` (a digest or size), `noSpace`,
  * `readOnly`, `brokenPipe`, `cancelled`, `notArchive` (the bytes are no tar), `pattern` (a malformed pattern),
- * `protocol`, `io`.
+ * `sandbox` (it cannot be set up; the message names the system call and the error), `exec` (the command cannot be
+ * started), `protocol`, `io`.
  */
 export interface Failed {
   readonly reply: "failed";
@@ -332,7 +362,25 @@ export type FailureCode =
   | "cancelled"
   | "notArchive"
   | "pattern"
+  | "sandbox"
+  | "exec"
   | "protocol"
   | "io";
 
-export type Reply = Hello | Scanned | Packed | Ingested | Extracted | Recompressed | Progress | Failed;
+export type Reply =
+  | Hello
+  | Scanned
+  | Packed
+  | Ingested
+  | Extracted
+  | Recompressed
+  | Probed
+  | Unpacked
+  | Marked
+  | Diffed
+  | Removed
+  | Moved
+  | Printed
+  | Exited
+  | Progress
+  | Failed;

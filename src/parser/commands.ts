@@ -1,7 +1,7 @@
 import type { KbuildError } from "../errors.ts";
 import { isSpace, shown } from "./characters.ts";
 import { parseDuration } from "./duration.ts";
-import type { Command, Flag, HealthcheckInstruction, RunInstruction, Word } from "./instructions.ts";
+import type { Command, HealthcheckInstruction, Word } from "./instructions.ts";
 import { looksLikeJson, parseJsonWords } from "./json-form.ts";
 import { faultAt, faultOf, type Statement } from "./statement.ts";
 
@@ -10,7 +10,7 @@ import { faultAt, faultOf, type Statement } from "./statement.ts";
  * there is neither. An array that was meant to be JSON and is not runs in a shell, as docker has it, with a warning.
  * @throws KbuildError `build.jsonForm` for an array with something else than strings
  */
-function readCommand(statement: Statement, start: number): Command | undefined {
+export function readCommand(statement: Statement, start: number): Command | undefined {
   const { line, end, keyword } = statement;
   if (start === end) return undefined;
   const text = line.text.slice(start, end);
@@ -20,36 +20,6 @@ function readCommand(statement: Statement, start: number): Command | undefined {
   if (words !== undefined) return { form: "exec", words: words.map((word) => word.text), location };
   if (looksLikeJson(text)) warnOfJson(statement, start, `so ${keyword} runs it as a text in a shell`);
   return { form: "shell", text, location };
-}
-
-/** RUN: a command, perhaps one that heredocs give their text. */
-export function parseRun(statement: Statement): Pick<RunInstruction, "command" | "heredocs" | "flags"> {
-  const flags = statement.flags().all;
-  for (const flag of flags) checkRunFlag(statement, flag);
-  const command = readCommand(statement, statement.rest);
-  if (command === undefined || (command.form === "exec" && command.words.length === 0)) {
-    throw faultOf(statement, "build.parse", "RUN has no command", "write RUN COMMAND");
-  }
-  return { command, heredocs: statement.heredocs.map(({ heredoc }) => heredoc), flags };
-}
-
-/** The flags of RUN that have one of a few values, which no variable can give. */
-const RUN_VALUES: Readonly<Record<string, readonly string[]>> = {
-  network: ["default", "none", "host"],
-  security: ["sandbox", "insecure"],
-};
-
-function checkRunFlag(statement: Statement, flag: Flag): void {
-  const text = flag.value?.text ?? "";
-  const allowed = RUN_VALUES[flag.name];
-  if (allowed === undefined ? text !== "" : allowed.includes(text)) return;
-  throw faultAt(
-    statement,
-    flag.location,
-    "build.flagValue",
-    text === "" ? `--${flag.name}= has no value` : `--${flag.name} cannot be "${shown(text)}"`,
-    allowed === undefined ? `write --${flag.name}=VALUE` : `it is ${allowed.join(" or ")}`,
-  );
 }
 
 /** CMD and ENTRYPOINT: `[]` takes away an inherited one. */

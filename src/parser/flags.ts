@@ -1,5 +1,6 @@
+import type { Location } from "../errors.ts";
 import { isSpace, shown } from "./characters.ts";
-import type { Flag, Word } from "./instructions.ts";
+import type { Word } from "./instructions.ts";
 import type { LogicalLine } from "./logical-line.ts";
 import { suggest } from "./suggest.ts";
 
@@ -8,6 +9,15 @@ export interface RawFlag {
   readonly text: string;
   readonly start: number;
   readonly end: number;
+}
+
+/** A flag, `--name=value` or `--name` (then `value` is absent). */
+export interface Flag {
+  readonly name: string;
+  readonly value: Word | undefined;
+  readonly location: Location;
+  /** The value's characters from `start` to `end`, with their own place. */
+  readonly part: (start: number, end: number) => Word;
 }
 
 /** What kind of value a flag has: a text, several (the flag may be repeated), or true and false. */
@@ -70,7 +80,8 @@ export function splitFlags(
   }
 }
 
-function readFlag(text: string, start: number, end: number): RawFlag {
+/** `positions`, if given, gets the place in `text` of each character of the flag. */
+function readFlag(text: string, start: number, end: number, positions?: number[]): RawFlag {
   const parts: string[] = [];
   let quote: string | undefined;
   let at = start;
@@ -81,9 +92,15 @@ function readFlag(text: string, start: number, end: number): RawFlag {
     else if (quote === undefined && (character === "'" || character === '"')) quote = character;
     else if (character === "\\") {
       // At the very end it escapes nothing and is dropped.
-      if (at + 1 < end) parts.push(text[at + 1] ?? "");
+      if (at + 1 < end) {
+        parts.push(text[at + 1] ?? "");
+        positions?.push(at + 1);
+      }
       at++;
-    } else parts.push(character);
+    } else {
+      parts.push(character);
+      positions?.push(at);
+    }
   }
   return { text: parts.join(""), start, end: Math.min(at, end) };
 }
@@ -146,10 +163,22 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
 function readNameAndValue(line: LogicalLine, item: RawFlag): Flag {
   const location = line.location(item.start, item.end);
   const equals = item.text.indexOf("=");
-  if (equals < 0) return { name: item.text.slice(2), value: undefined, location };
+  const name = item.text.slice(2, equals < 0 ? undefined : equals);
+  let positions: number[] | undefined;
+  const part = (start: number, end: number): Word => {
+    if (positions === undefined) {
+      positions = [];
+      readFlag(line.text, item.start, item.end, positions);
+    }
+    const [from, to] = [equals + 1 + start, equals + 1 + end];
+    const first = positions[from] ?? item.end;
+    const last = to > from ? (positions[to - 1] ?? item.end - 1) + 1 : first;
+    return line.word(first, last, item.text.slice(from, to));
+  };
+  if (equals < 0) return { name, value: undefined, location, part };
   const written = line.text.indexOf("=", item.start) + 1;
   const value = line.word(Math.min(written, item.end), item.end, item.text.slice(equals + 1));
-  return { name: item.text.slice(2, equals), value, location };
+  return { name, value, location, part };
 }
 
 function checkValue(line: LogicalLine, item: RawFlag, flag: Flag, kind: FlagKind): void {

@@ -1,11 +1,12 @@
 import type { KbuildError } from "../errors.ts";
 import { shown, skipSpace } from "./characters.ts";
-import { parseCommand, parseHealthcheck, parseRun, parseShell } from "./commands.ts";
+import { parseCommand, parseHealthcheck, parseShell } from "./commands.ts";
 import type { Escape } from "./directives.ts";
 import type { FromInstruction, Instruction, ParseWarning, Word } from "./instructions.ts";
 import type { RawInstruction } from "./lexer.ts";
 import { parseCopy, parseExpose, parseVolume } from "./lists.ts";
 import { parseArguments, parsePairs } from "./pairs.ts";
+import { parseRun } from "./run.ts";
 import { faultOf, readStatement, restOf, type Statement, splitPlain } from "./statement.ts";
 import { suggest } from "./suggest.ts";
 

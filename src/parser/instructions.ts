@@ -12,13 +12,6 @@ export interface Word {
   readonly location: Location;
 }
 
-/** A flag, `--name=value` or `--name` (then `value` is absent). */
-export interface Flag {
-  readonly name: string;
-  readonly value: Word | undefined;
-  readonly location: Location;
-}
-
 /** `<<EOF`, `<<-EOF`, `<<"EOF"`. */
 export interface Heredoc {
   /** The delimiter without quotes, which is also the file name that COPY gives it. */
@@ -104,8 +97,81 @@ export interface RunInstruction extends Common {
   readonly kind: "RUN";
   readonly command: Command;
   readonly heredocs: readonly Heredoc[];
-  /** `--mount`, `--network`, `--security`, `--device`, in order. */
-  readonly flags: readonly Flag[];
+  /** Whether the command is one heredoc and nothing else: then its content is what runs. */
+  readonly isScript: boolean;
+  /** In the order written. */
+  readonly mounts: readonly RunMount[];
+  /** Undefined when the flag is not given. */
+  readonly network: Choice<"default" | "none" | "host"> | undefined;
+  readonly security: Choice<"sandbox" | "insecure"> | undefined;
+  readonly devices: readonly Word[];
+}
+
+/** A value out of a few, and its place. */
+export interface Choice<T extends string> {
+  readonly value: T;
+  readonly location: Location;
+}
+
+/**
+ * One `--mount` of RUN. Every value is a word that variables are expanded in, but for `from`; a switch that stands without
+ * a value has `true`. Blank values of names and paths count as left out. Dockerfile reference, "RUN --mount".
+ */
+export type RunMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount;
+
+interface MountCommon {
+  /** What stands behind `--mount=`. */
+  readonly location: Location;
+  /** Left out, a bind, cache or tmpfs mount is at the working directory. */
+  readonly target: Word | undefined;
+}
+
+/** Who may use what is mounted; `mode` is octal. */
+interface MountOwner {
+  readonly mode: Word | undefined;
+  readonly uid: Word | undefined;
+  readonly gid: Word | undefined;
+}
+
+/** At most one of the two is there. */
+interface MountAccess {
+  readonly readOnly: Word | undefined;
+  readonly readWrite: Word | undefined;
+}
+
+export interface BindMount extends MountCommon, MountAccess {
+  readonly type: "bind";
+  readonly from: Word | undefined;
+  readonly source: Word | undefined;
+}
+
+export interface CacheMount extends MountCommon, MountAccess, MountOwner {
+  readonly type: "cache";
+  readonly id: Word | undefined;
+  readonly sharing: Word | undefined;
+  /** What a new cache begins with. */
+  readonly from: Word | undefined;
+  readonly source: Word | undefined;
+}
+
+export interface TmpfsMount extends MountCommon {
+  readonly type: "tmpfs";
+  readonly size: Word | undefined;
+}
+
+export interface SecretMount extends MountCommon, MountOwner {
+  readonly type: "secret";
+  /** `id`, or `source`, which means the same. */
+  readonly id: Word | undefined;
+  readonly required: Word | undefined;
+  /** The variable that the secret is given in. */
+  readonly env: Word | undefined;
+}
+
+export interface SshMount extends MountCommon, MountOwner {
+  readonly type: "ssh";
+  readonly id: Word | undefined;
+  readonly required: Word | undefined;
 }
 
 export interface CommandInstruction extends Common {

@@ -46,7 +46,7 @@ for (const [argv, says, hint] of [
   [["biuld", "."], /biuld is not a command/, /did you mean kbuild build\?/],
   [["imagse"], /imagse is not a command/, /did you mean kbuild images\?/],
   [["push", "x"], /kbuild push is not supported yet/, /kbuild \.\/push/],
-  [["run", "x"], /kbuild run is not supported yet/, /kbuild \.\/run/],
+  [["push", "x"], /kbuild push is not supported yet/, /kbuild \.\/push/],
   [["image", "lss"], /kbuild image lss is not there/, /did you mean kbuild image ls\?/],
   [["image", "prune"], /kbuild image prune is not there yet/, /there is kbuild image build/],
   [["help", "hsitory"], /hsitory is not a command/, /did you mean kbuild help history\?/],
@@ -105,6 +105,12 @@ Commands:
              others take
   tag        Give an image further names
   rmi        Remove images
+  run        Run a command in the files of a step that
+             failed (build --keep-failed)
+  prune      Free the space of caches that nothing needs
+  doctor     Say how RUN is run on this machine, and what
+             would make it better
+  fsck       Check that everything in the store is whole
   version    Show the version
   help       Explain a command
 
@@ -146,9 +152,9 @@ Examples:
 Commands("build's help has its groups in order, and names what is not there yet", async () => {
   const { stdout } = await runCommand(["build", "--help"]);
   const groups = [...stdout.matchAll(/^(\w[\w ]*):$/gm)].map(([, name]) => name);
-  assert.equal(groups, ["Image", "Input", "Cache", "Output", "Progress", "Accepted", "Examples"]);
+  assert.equal(groups, ["Image", "Input", "RUN", "Cache", "Output", "Progress", "Accepted", "Examples"]);
   assert.match(stdout, /^ {2}-t, --tag NAME\[:TAG\] +Name of the image; may be repeated$/m);
-  assert.match(stdout, /^Not supported yet: --push, --allow,/m);
+  assert.match(stdout, /^Not supported yet: --push, --annotation,/m);
   assert.not.match(stdout, /^ +--push/m);
 });
 

@@ -76,10 +76,9 @@ const refused: readonly (readonly [argv: readonly string[], message: RegExp, hin
   [["--build-context", "a"], /must be NAME=SOURCE|must be NAME=VALUE/],
   [["-f", ""], /must not be empty/],
   [["--push"], /--push is not supported yet/],
-  [["--secret", "id=a"], /--secret is not supported yet/, /RUN/],
-  [["--network=none"], /--network=none is not supported yet/],
+  [["--network=bridge"], /must be one of default, host, none/],
   [["--sbom=true"], /--sbom=true is not supported yet/],
-  [["-m", "1g"], /--memory is not supported yet/],
+  [["--security-opt", "seccomp=unconfined"], /--security-opt=seccomp=unconfined is not supported/, /--allow/],
   [["--no-cache-filter", "a,,b"], /a name is empty/],
 ];
 

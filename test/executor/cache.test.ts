@@ -137,7 +137,7 @@ const now: readonly DraftItem[] = [
 ];
 const parts: KeyParts = { instruction: "COPY . .", parent: "p", platform: "linux/amd64", files: "f" };
 function why(last: KeyParts | undefined, items = now, isRemembered = true, isLost = false) {
-  return explainMiss(parts, last, isLost, isRemembered ? index : undefined, items);
+  return explainMiss(parts, last, isLost, isRemembered ? { index, items } : undefined);
 }
 
 for (const [name, last, isLost, reason] of [
@@ -188,8 +188,9 @@ Misses("files whose earlier index is gone or damaged, or that are the same, are 
     [now, `${index}-damaged`],
     [same, index],
   ] as const) {
+    const copied = place === undefined ? undefined : { index: place, items };
     assert.is(
-      explainMiss(parts, { ...parts, files: "g", parent: "q" }, false, place, items).reason,
+      explainMiss(parts, { ...parts, files: "g", parent: "q" }, false, copied).reason,
       "what it builds on changed",
     );
   }

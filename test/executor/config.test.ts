@@ -49,7 +49,7 @@ function comparable({ ExposedPorts, Volumes, Env, ...rest }: ContainerConfig): R
 }
 
 let tried = 0;
-for (const { spec } of readCases().runnable) {
+for (const spec of readCases()) {
   const { name, dockerfile, result, options } = spec;
   const lines = dockerfile.split("\n").slice(1).join("\n");
   const isPlain =

@@ -6,6 +6,8 @@ import * as assert from "uvu/assert";
 import { KbuildError } from "../../src/errors.ts";
 import { nativePath } from "../../src/native/binary.ts";
 import { NativeClient } from "../../src/native/client.ts";
+import { PROTOCOL_VERSION } from "../../src/native/protocol.ts";
+import type { SandboxPlan } from "../../src/native/sandbox-protocol.ts";
 import { run } from "../support/command.ts";
 import { HOME, listing, plant, workspace } from "../support/workspace.ts";
 
@@ -276,6 +278,87 @@ Client("a name that is no text is an error and does not harm the core", async ()
   assert.is((await failureOf(native.scan({ ...whole, selections }))).code, "build.notText");
   const escaped = [{ segments: [{ kind: "name", text: "\\ud800" }], followLast: true }] as const;
   assert.equal((await native.scan({ ...whole, selections: escaped })).head.misses, [{ rule: null }]);
+});
+
+const PLAN: SandboxPlan = {
+  root: { kind: "copy", path: "/nowhere" },
+  owners: "real",
+  hostname: "sandbox",
+  network: "host",
+  mounts: [],
+  command: ["x"],
+  environment: [],
+  directory: "/",
+  uid: 0,
+  gid: 0,
+  groups: [],
+  security: "default",
+  limits: [],
+  sharedMemory: 0,
+};
+
+/** A client whose core says these frames at once, and reads on until its input ends. */
+function saying(...frames: readonly (readonly [object, string?])[]): NativeClient {
+  const file = path.join(folder, `frames-${process.hrtime.bigint()}`);
+  const bytes = frames.map(([head, body = ""]) => {
+    const text = Buffer.from(JSON.stringify(head));
+    const lengths = Buffer.alloc(8);
+    lengths.writeUInt32LE(text.length, 0);
+    lengths.writeUInt32LE(Buffer.byteLength(body), 4);
+    return Buffer.concat([lengths, text, Buffer.from(body)]);
+  });
+  fs.writeFileSync(file, Buffer.concat(bytes));
+  return scripted(`cat ${file}; cat >/dev/null`);
+}
+
+const HELLO = { reply: "hello", protocol: PROTOCOL_VERSION, version: "1" };
+const EXITED = { reply: "exited", id: 1, status: 0, signal: null, outOfMemory: false, elapsed: 5, warnings: [] };
+
+Client("ready waits for the core's greeting, and keeps nothing alive afterwards", async () => {
+  const native = client();
+  await native.ready();
+  assert.is((await native.scan(whole)).head.reply, "scanned");
+  const outcome = await run(process.execPath, program("await native.ready();"), { timeout: 20_000 });
+  assert.is(outcome.status, 0, outcome.stderr);
+});
+
+Client("a core that cannot go into its sandbox says why: to who waits, and to every request", async () => {
+  const script = path.join(folder, "refusing");
+  const text = JSON.stringify({ reply: "failed", id: 0, code: "sandbox", message: "unshare(CLONE_NEWUSER): EPERM" });
+  const frame = Buffer.concat([Buffer.from([text.length, 0, 0, 0, 0, 0, 0, 0]), Buffer.from(text)]);
+  fs.writeFileSync(`${script}.frame`, frame);
+  fs.writeFileSync(script, `#!/bin/sh\ntest "$1" = sandbox || exit 9\ncat ${script}.frame\nexit 1\n`, { mode: 0o755 });
+  process.env.KBUILD_NATIVE_PATH = script;
+  const native = new NativeClient({ mode: "chroot", uids: [], gids: [] });
+  clients.push(native);
+  const [ready, request] = await Promise.all([failureOf(native.ready()), failureOf(native.remove({ paths: ["/x"] }))]);
+  for (const error of [ready, request, await failureOf(native.ready())]) {
+    assert.is(error.code, "machine.sandbox");
+    assert.is(error.message, "the sandbox cannot be made: unshare(CLONE_NEWUSER): EPERM");
+    assert.is(error.exitStatus, 4);
+  }
+});
+
+Client("what a process prints is handed on in its order, each piece with its stream", async () => {
+  const native = saying(
+    [HELLO],
+    [{ reply: "output", id: 1, stream: "stdout" }, "one\n"],
+    [{ reply: "output", id: 1, stream: "stderr" }, "two\n"],
+    [{ reply: "output", id: 7, stream: "stdout" }, "of nobody"],
+    [{ reply: "output", id: 1, stream: "stdout" }, "three\n"],
+    [EXITED],
+  );
+  const pieces: string[] = [];
+  const running = native.run({ plan: PLAN }, { onOutput: (stream, bytes) => pieces.push(`${stream} ${bytes}`) });
+  assert.is((await running).status, 0);
+  assert.equal(pieces, ["stdout one\n", "stderr two\n", "stdout three\n"]);
+});
+
+Client("a command that cannot be started is the build's fault, with the core's words", async () => {
+  const native = saying([HELLO], [{ reply: "failed", id: 1, code: "exec", message: 'exec: "x": not found in PATH' }]);
+  const error = await failureOf(native.run({ plan: PLAN }));
+  assert.is(error.code, "build.command");
+  assert.is(error.message, 'exec: "x": not found in PATH');
 });
 
 Client.run();

@@ -96,22 +96,53 @@ for (const [text, expected] of [
       order: [{ heredoc: 0 }, { source: 0 }, { heredoc: 1 }],
     },
   ],
-  ["RUN a  && b", { kind: "RUN", command: { form: "shell", text: "a  && b" }, heredocs: [], flags: [] }],
-  ['RUN ["a", "b c"]', { kind: "RUN", command: { form: "exec", words: ["a", "b c"] }, heredocs: [], flags: [] }],
-  ["RUN [ -f x ]", { kind: "RUN", command: { form: "shell", text: "[ -f x ]" }, heredocs: [], flags: [] }],
+  [
+    "RUN a  && b",
+    {
+      kind: "RUN",
+      command: { form: "shell", text: "a  && b" },
+      heredocs: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
+    },
+  ],
+  [
+    'RUN ["a", "b c"]',
+    {
+      kind: "RUN",
+      command: { form: "exec", words: ["a", "b c"] },
+      heredocs: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
+    },
+  ],
+  [
+    "RUN [ -f x ]",
+    {
+      kind: "RUN",
+      command: { form: "shell", text: "[ -f x ]" },
+      heredocs: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
+    },
+  ],
   [
     "RUN --mount=type=bind,target=/x --mount=type=tmpfs,target=/y --network=none --security=insecure --device=d a",
     {
       kind: "RUN",
       command: { form: "shell", text: "a" },
       heredocs: [],
-      flags: [
-        { name: "mount", value: "type=bind,target=/x" },
-        { name: "mount", value: "type=tmpfs,target=/y" },
-        { name: "network", value: "none" },
-        { name: "security", value: "insecure" },
-        { name: "device", value: "d" },
+      isScript: false,
+      mounts: [
+        { type: "bind", target: "/x" },
+        { type: "tmpfs", target: "/y" },
       ],
+      network: { value: "none" },
+      security: { value: "insecure" },
+      devices: ["d"],
     },
   ],
   [
@@ -123,17 +154,31 @@ for (const [text, expected] of [
         { name: "A", content: "a\n", expand: true },
         { name: "B", content: "b\n", expand: true },
       ],
-      flags: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
     },
   ],
-  ['RUN ["a", "<<b"]', { kind: "RUN", command: { form: "exec", words: ["a", "<<b"] }, heredocs: [], flags: [] }],
+  [
+    'RUN ["a", "<<b"]',
+    {
+      kind: "RUN",
+      command: { form: "exec", words: ["a", "<<b"] },
+      heredocs: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
+    },
+  ],
   [
     "RUN a \"<<b\" '<<c' \\<<d x<<e << $((1<<2))",
     {
       kind: "RUN",
       command: { form: "shell", text: "a \"<<b\" '<<c' \\<<d x<<e << $((1<<2))" },
       heredocs: [],
-      flags: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
     },
   ],
   ["CMD a b", { kind: "CMD", command: { form: "shell", text: "a b" } }],
@@ -270,12 +315,11 @@ Places("every word's place is where the word is", () => {
   assert.equal(at([json.sources, json.destination]), ['"ö"', '"\\u0062 c"', '"/d"']);
   assert.ok(onbuild?.kind === "ONBUILD");
   const run = "RUN --mount=type=tmpfs,target=/t   make  all";
-  const mount = ["--mount=type=tmpfs,target=/t", "type=tmpfs,target=/t"];
   assert.equal(at(onbuild.location), [`ONBUILD ${run}`]);
   assert.ok(onbuild.instruction.kind === "RUN");
   assert.equal(at(onbuild.instruction.location), [run]);
   assert.equal(at(onbuild.instruction.command), ["make  all"]);
-  assert.equal(at(onbuild.instruction.flags), [mount[1], mount[0]]);
+  assert.equal(at(onbuild.instruction.mounts), ["type=tmpfs,target=/t", "/t"]);
   assert.equal(at(health), ["HEALTHCHECK --retries=2 CMD curl x", "curl x"]);
 });
 

@@ -47,6 +47,7 @@ export function fakeShell(options: FakeOptions = {}): Shell & { told(): Omit<Tol
     interruption: new Interruption(),
     debug: options.debug ?? false,
     errorsAs: "text",
+    exitStatus: 0,
     engine: async () => ({ ...(await import("../../src/api.ts")), ...engine }),
     now: () => NOW,
     told: () => ({

@@ -16,6 +16,13 @@ export interface CoreEnd {
   readonly stderr: string;
 }
 
+export interface RawCoreOptions {
+  readonly uid?: number;
+  /** Default: the same number as `uid`. */
+  readonly gid?: number;
+  readonly argv?: readonly string[];
+}
+
 /** The bytes of a frame; a head that is no string is sent as JSON. */
 export function frame(head: unknown, body: Uint8Array = new Uint8Array(0)): Buffer {
   const bytes = Buffer.from(typeof head === "string" ? head : JSON.stringify(head));
@@ -33,9 +40,9 @@ export class RawCore {
   readonly #waiting: ((frame: Frame | undefined) => void)[] = [];
   #isOver = false;
 
-  constructor(options: { readonly uid?: number } = {}) {
-    const { uid } = options;
-    this.child = spawn(nativePath(), [], uid === undefined ? {} : { uid, gid: uid });
+  constructor(options: RawCoreOptions = {}) {
+    const { uid, argv = [] } = options;
+    this.child = spawn(nativePath(), argv, uid === undefined ? {} : { uid, gid: options.gid ?? uid });
     let stderr = "";
     const reader = new FrameReader((head, body) => {
       const waiting = this.#waiting.shift();
@@ -85,10 +92,7 @@ export class RawCore {
 }
 
 /** Runs `action` with a core that is killed afterwards, whatever happened. */
-export async function withCore<T>(
-  options: { readonly uid?: number },
-  action: (core: RawCore) => Promise<T>,
-): Promise<T> {
+export async function withCore<T>(options: RawCoreOptions, action: (core: RawCore) => Promise<T>): Promise<T> {
   const core = new RawCore(options);
   try {
     return await action(core);

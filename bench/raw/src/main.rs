@@ -14,6 +14,12 @@
 //! - `layer-known OUT FOLDER`       W2.edit: as `layer` without BLAKE3, since the files' digests are known from before.
 //! - `layer-kept OUT FOLDER`        W8b.cold: as `layer`, but `node_modules` at the top is not walked into, and names that
 //!   end in `.log` are left out without a stat.
+//! - `step OUT BUSYBOX SCRIPT FOLDER`   W4.run: the script in the folder `tree` of OUT, which has the base's files; then a
+//!   layer of the folder that it made there.
+//! - `steps OUT BUSYBOX N`          W5.steps, W7.run: N shells one after the other, each writes a file, which becomes a layer.
+//! - `stages OUT BUSYBOX N SECONDS` W6.stages: N shells at once, which sleep and write a file; a layer of each.
+//! - `pull-run OUT BUSYBOX HOST NAME BLOB...`   W7.cold: as `pull`, but what is inflated is unpacked too, and instead of an
+//!   archive a shell writes a file.
 //! - `walk FOLDER`                  W1.noop, W8a.noop, W8b.noop: that walk and a stat of each file that is kept, nothing
 //!   read.
 //!
@@ -22,7 +28,7 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{sync_channel, Receiver};
 use std::sync::Arc;
@@ -37,7 +43,21 @@ fn main() -> Result<()> {
     let word = |n: usize| -> Result<&str> { words.get(n).map(String::as_str).ok_or_else(|| "missing argument".into()) };
     let path = |n: usize| -> Result<PathBuf> { Ok(PathBuf::from(word(n)?)) };
     match word(0)? {
-        "pull" => pull(&path(1)?, word(2)?, word(3)?, &words[4..]),
+        "pull" => {
+            let files = pull(&path(1)?, word(2)?, word(3)?, &words[4..], false)?;
+            archive(&path(1)?, &files)
+        }
+        "pull-run" => {
+            pull(&path(1)?, word(3)?, word(4)?, &words[5..], true)?;
+            steps(&path(1)?, &path(2)?, 1)
+        }
+        "step" => {
+            let tree = path(1)?.join("tree");
+            shell(&path(2)?, word(3)?, &tree)?;
+            layer(&path(1)?, &tree.join(word(4)?), true, false).map(drop)
+        }
+        "steps" => steps(&path(1)?, &path(2)?, word(3)?.parse()?),
+        "stages" => stages(&path(1)?, &path(2)?, word(3)?.parse()?, word(4)?),
         "archive" => archive(&path(1)?, &words[2..].iter().map(PathBuf::from).collect::<Vec<_>>()),
         "layer" => layer(&path(1)?, &path(2)?, true, false).map(drop),
         "layer-each" => layer_each(&path(1)?, &path(2)?),
@@ -59,16 +79,23 @@ fn main() -> Result<()> {
 
 // ------------------------------------------------------------------ pulling
 
-fn pull(out: &Path, host: &str, name: &str, blobs: &[String]) -> Result<()> {
-    let files = std::thread::scope(|scope| -> Result<Vec<PathBuf>> {
-        let running: Vec<_> = blobs.iter().map(|blob| scope.spawn(move || fetch(out, host, name, blob))).collect();
+/// All blobs at once, each to a file; with `unpack` also to a folder of its own, as for an overlay.
+fn pull(out: &Path, host: &str, name: &str, blobs: &[String], unpack: bool) -> Result<Vec<PathBuf>> {
+    std::thread::scope(|scope| -> Result<Vec<PathBuf>> {
+        let running: Vec<_> = blobs
+            .iter()
+            .enumerate()
+            .map(|(number, blob)| {
+                let folder = unpack.then(|| out.join(format!("unpacked-{number}")));
+                scope.spawn(move || fetch(out, host, name, blob, folder))
+            })
+            .collect();
         running.into_iter().map(|each| each.join().map_err(|_| "a thread panicked")?).collect()
-    })?;
-    archive(out, &files)
+    })
 }
 
 /// One blob: a GET, the bytes to a file and through SHA-256; in a second thread inflated and through SHA-256 again.
-fn fetch(out: &Path, host: &str, name: &str, blob: &str) -> Result<PathBuf> {
+fn fetch(out: &Path, host: &str, name: &str, blob: &str, folder: Option<PathBuf>) -> Result<PathBuf> {
     let mut stream = std::net::TcpStream::connect(host)?;
     write!(stream, "GET /v2/{name}/blobs/{blob} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut reader = BufReader::with_capacity(CHUNK, stream);
@@ -86,17 +113,13 @@ fn fetch(out: &Path, host: &str, name: &str, blob: &str) -> Result<PathBuf> {
     let (send, receive) = sync_channel::<Arc<[u8]>>(8);
     let digest = std::thread::scope(|scope| -> Result<String> {
         let inflating = scope.spawn(move || -> Result<()> {
-            let mut hash = Sha256::new();
-            let mut inflate = flate2::read::GzDecoder::new(Chunks::new(receive));
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                let n = inflate.read(&mut buffer)?;
-                if n == 0 {
-                    break;
-                }
-                hash.update(&buffer[..n]);
+            let inflate = flate2::read::GzDecoder::new(Chunks::new(receive));
+            let mut reader = BufReader::with_capacity(CHUNK, Hashing { inner: inflate, hash: Sha256::new() });
+            match folder {
+                Some(folder) => untar(&mut reader, &folder)?,
+                None => std::io::copy(&mut reader, &mut std::io::sink()).map(drop)?,
             }
-            std::hint::black_box(hash.finalize());
+            std::hint::black_box(reader.into_inner().hash.finalize());
             Ok(())
         });
         let mut hash = Sha256::new();
@@ -146,6 +169,94 @@ impl Read for Chunks {
         self.at += n;
         Ok(n)
     }
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..n]);
+        Ok(n)
+    }
+}
+
+/// Writes the files of a tar of the bench's own to a folder; it has folders, regular files, links and short names alone.
+fn untar(reader: &mut impl Read, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut header = [0u8; 512];
+    loop {
+        reader.read_exact(&mut header)?;
+        if header[0] == 0 {
+            break;
+        }
+        let text = |from: usize, to: usize| -> Result<&str> {
+            let field = &header[from..to];
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+            Ok(std::str::from_utf8(&field[..end])?.trim())
+        };
+        let (prefix, name) = (text(345, 500)?, text(0, 100)?);
+        let target = if prefix.is_empty() { folder.join(name) } else { folder.join(prefix).join(name) };
+        let size = u64::from_str_radix(text(124, 136)?, 8)?;
+        match header[156] {
+            b'5' => std::fs::create_dir_all(&target)?,
+            b'2' => std::os::unix::fs::symlink(text(157, 257)?, &target)?,
+            b'0' => {
+                let mode = u32::from_str_radix(text(100, 108)?, 8)?;
+                let mut file = File::options().write(true).create_new(true).mode(mode).open(&target)?;
+                std::io::copy(&mut reader.by_ref().take(size), &mut file)?;
+                std::io::copy(&mut reader.by_ref().take(padding(size) as u64), &mut std::io::sink())?;
+            }
+            other => return Err(format!("{}: no type {other} is expected", target.display()).into()),
+        }
+    }
+    std::io::copy(reader, &mut std::io::sink())?;
+    Ok(())
+}
+
+// ------------------------------------------------------------------ running
+
+fn shell(busybox: &Path, script: &str, folder: &Path) -> Result<()> {
+    let status = std::process::Command::new(busybox).args(["sh", "-c", script]).current_dir(folder).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{script}: {status}").into())
+    }
+}
+
+fn steps(out: &Path, busybox: &Path, count: usize) -> Result<()> {
+    for number in 0..count {
+        one_step(out, busybox, number, "")?;
+    }
+    Ok(())
+}
+
+fn stages(out: &Path, busybox: &Path, count: usize, seconds: &str) -> Result<()> {
+    let pause = format!("sleep {seconds}; ");
+    std::thread::scope(|scope| -> Result<()> {
+        let running: Vec<_> = (0..count)
+            .map(|number| {
+                let pause = pause.as_str();
+                scope.spawn(move || one_step(out, busybox, number, pause))
+            })
+            .collect();
+        running.into_iter().try_for_each(|each| each.join().map_err(|_| "a thread panicked")?)
+    })
+}
+
+/// A shell that writes one file, and a layer of it.
+fn one_step(out: &Path, busybox: &Path, number: usize, before: &str) -> Result<()> {
+    let folder = out.join(format!("step-{number}"));
+    std::fs::create_dir(&folder)?;
+    shell(busybox, &format!("{before}echo {number} >out{number}"), &folder)?;
+    let done = out.join(format!("layers-{number}"));
+    std::fs::create_dir(&done)?;
+    layer_each(&done, &folder)
 }
 
 // ------------------------------------------------------------------ writing

@@ -1,4 +1,5 @@
 use super::*;
+use crate::folders::MAX_OPEN;
 use crate::table::{encode_xattrs, Source};
 use crate::testing::{extract_request, table_bytes, Folder};
 use std::os::unix::fs::{symlink, MetadataExt};

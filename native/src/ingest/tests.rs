@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::{Compression, CompressionKind, Recompress};
 use crate::recompress::recompress;
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Source, Table};
 use crate::tar::padding;
 use crate::tar::write::{put_header, END};
 use crate::testing::{ingest_request, table, Folder, Random};

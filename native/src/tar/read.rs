@@ -13,7 +13,7 @@ const MAX_XATTRS: usize = 1 << 20;
 const MAX_ENTRIES: u64 = 4_000_000;
 
 /// A member as it is to be found in a snapshot.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Cleaned: without leading or trailing slash, `.` and `..`; empty for the root.
     pub path: Vec<u8>,

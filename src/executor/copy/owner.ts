@@ -1,11 +1,6 @@
 import { KbuildError } from "../../errors.ts";
 import type { Owner } from "../../layers/draft.ts";
-
-/** Reads a small file of the stage's tree as text; undefined when it is not there. */
-export type FileReader = (path: string) => Promise<string | undefined>;
-
-/** The largest id that the kernel and tar agree on. */
-const LARGEST_ID = 0xffff_fffe;
+import { type FileReader, LARGEST_ID, readAccounts, readGroups } from "../accounts.ts";
 
 /**
  * The owner that `--chown` (or USER) names: `user`, `user:group`, each a name or a number. Names are looked up in the
@@ -26,16 +21,14 @@ async function findUser(user: string, read: FileReader, warn: (message: string) 
   const number = parseId(user, "user");
   if (number !== undefined) return { uid: number, gid: number };
   if (user === "") return { uid: 0, gid: 0 };
-  const passwd = await read("etc/passwd");
-  if (passwd === undefined) {
+  const accounts = await readAccounts(read);
+  if (accounts === undefined) {
     throw new KbuildError("build.unknownUser", `the user "${user}" cannot be looked up: the stage has no /etc/passwd`, {
       hint: "use numbers, for instance --chown=1000:1000",
     });
   }
-  for (const line of passwd.split("\n")) {
-    const [name, , uid, gid] = line.split(":");
-    if (name === user && isId(uid) && isId(gid)) return { uid: Number(uid), gid: Number(gid) };
-  }
+  const account = accounts.find(({ name }) => name === user);
+  if (account !== undefined) return { uid: account.uid, gid: account.gid };
   warn(`the stage's /etc/passwd has no user "${user}": root is used instead`);
   return { uid: 0, gid: 0 };
 }
@@ -47,10 +40,8 @@ async function findGroup(
 ): Promise<number | undefined> {
   const number = parseId(group, "group");
   if (number !== undefined) return number;
-  for (const line of ((await read("etc/group")) ?? "").split("\n")) {
-    const [name, , gid] = line.split(":");
-    if (name === group && isId(gid)) return Number(gid);
-  }
+  const found = (await readGroups(read)).find(({ name }) => name === group);
+  if (found !== undefined) return found.gid;
   warn(`the stage's /etc/group has no group "${group}": the user's group is used instead`);
   return undefined;
 }
@@ -60,8 +51,4 @@ function parseId(text: string, what: string): number | undefined {
   const id = Number(text);
   if (id <= LARGEST_ID) return id;
   throw new KbuildError("build.unknownUser", `${text} is too large for a ${what} id`);
-}
-
-function isId(text: string | undefined): text is string {
-  return text !== undefined && /^\d{1,10}$/.test(text) && Number(text) <= LARGEST_ID;
 }

@@ -5,6 +5,7 @@ import { joinPath, type Located, type Tree } from "../../layers/tree.ts";
 import { sortInTreeOrder } from "../../layers/tree-order.ts";
 import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
 import { matchName } from "../../parser/ignore.ts";
+import type { Snapshot } from "../state.ts";
 import { ListedEntries } from "./entries.ts";
 import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
 
@@ -13,11 +14,13 @@ export class SnapshotSource implements SourceTree {
   readonly label: string;
   readonly roots: readonly string[] = [];
   readonly blobs: readonly BlobSource[];
+  readonly snapshot: Snapshot | undefined;
   readonly #tree: Tree;
 
-  /** `blobs`: where each of the tree's layers has its bytes, lowest first. */
-  constructor(label: string, tree: Tree, blobs: readonly BlobSource[]) {
+  /** `blobs`: where each of the tree's layers has its bytes, lowest first. `snapshot`: those layers, if it is of a stage. */
+  constructor(label: string, tree: Tree, blobs: readonly BlobSource[], snapshot?: Snapshot) {
     this.label = label;
+    this.snapshot = snapshot;
     this.#tree = tree;
     this.blobs = blobs;
   }

@@ -2,6 +2,7 @@ import type { ContentOrigin } from "../../layers/draft.ts";
 import type { Entry, EntryType } from "../../layers/entry-table.ts";
 import type { Sequence } from "../../layers/sequence.ts";
 import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
+import type { Snapshot } from "../state.ts";
 
 /** A file, folder or link that a COPY takes. Paths are those in the source tree. */
 export interface SourceEntry {
@@ -57,6 +58,8 @@ export interface SourceTree {
   select(patterns: readonly SourcePattern[], digest: boolean): Promise<readonly SelectResult[]>;
   /** Names in the folder where a missing path would be, for "did you mean"; at most some hundred. */
   neighbours(path: string): Promise<readonly string[]>;
+  /** The layers that the files are in; absent for a context. */
+  readonly snapshot?: Snapshot | undefined;
   /** Where the core keeps digests of files between builds, if this tree has such. */
   readonly statCache?: string | undefined;
   /** How messages name an ignore rule of this tree; absent: as one of the build context's. */

@@ -2,31 +2,24 @@ import { readFileSync, rmSync } from "node:fs";
 import { KbuildError, type Location } from "../../errors.ts";
 import type { Draft } from "../../layers/draft.ts";
 import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
-import { contentDigest, entryParts, identityOf, type Part } from "../../layers/identity.ts";
-import { holdsForAll, mapped } from "../../layers/sequence.ts";
-import { nameOf } from "../../layers/tree.ts";
+import { contentDigest } from "../../layers/identity.ts";
 import type { BlobSource } from "../../native/protocol.ts";
 import { parseMode } from "../../parser/copy-mode.ts";
 import { compileRules } from "../../parser/ignore.ts";
 import { unpackInto } from "../copy/archive.ts";
-import { isRead, NO_ENTRIES } from "../copy/entries.ts";
-import { type CopyTreatment, copyInto, type Destination, type Exclusion, includedOf } from "../copy/into.ts";
+import { NO_ENTRIES } from "../copy/entries.ts";
+import { filesIdentity } from "../copy/identity.ts";
+import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
-import {
-  hasWildcard,
-  type SourceEntry,
-  type SourceMatch,
-  type SourcePattern,
-  type SourceTree,
-  sourcePattern,
-} from "../copy/sources.ts";
+import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
 import type { Tools } from "../tools.ts";
 import { readFile, withExtracted } from "../tree-file.ts";
-import { type LayerOutcome, runLayerStep } from "./layer-step.ts";
+import { runLayerStep } from "./layer-step.ts";
+import type { StepOutcome } from "./step-record.ts";
 
 /** A COPY or ADD with all its words expanded. */
 export interface CopyStep {
@@ -62,7 +55,7 @@ export async function runCopy(
   state: ImageState,
   step: CopyStep,
   reporter: StepReporter,
-): Promise<LayerOutcome> {
+): Promise<StepOutcome> {
   reporter.start();
   const mode = step.chmod === undefined ? undefined : parseMode(step.chmod.text);
   const matches = await selectSources(tools, step);
@@ -248,30 +241,4 @@ function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {
       source: { kind: "inline", bytes },
     },
   };
-}
-
-/** Identity of what is copied; undefined while some content has not been read. */
-function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclusion): string | undefined {
-  const parts: Part[] = [];
-  const inodes = new Map<string, number>();
-  /** Whether two names are one file decides between a file and a hard link in the layer. */
-  const partsOf = ({ entry, origin, group }: SourceEntry, path: string): Part => {
-    const own = entryParts(entry, path, origin?.digest);
-    if (group === undefined) return own;
-    const inode = inodes.get(group) ?? inodes.size;
-    inodes.set(group, inode);
-    return [own, inode];
-  };
-  for (const match of matches) {
-    const { entry, asked } = match;
-    const below = includedOf(match, exclusion);
-    if (below === undefined) continue;
-    const areRead = below === match.below ? match.below.hasAllDigests() : holdsForAll(below, isRead);
-    if (!areRead || !isRead(match)) return undefined;
-    const skip = entry.path === "" ? 0 : entry.path.length + 1;
-    const name = exclusion.parents ? asked : entry.type === EntryType.directory ? "" : nameOf(asked);
-    parts.push(name, partsOf(match, ""));
-    parts.push(mapped(below, (source) => partsOf(source, source.entry.path.slice(skip))));
-  }
-  return identityOf(parts);
 }

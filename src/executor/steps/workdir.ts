@@ -4,7 +4,8 @@ import type { StepReporter } from "../emitter.ts";
 import type { ImageState } from "../state.ts";
 import type { Tools } from "../tools.ts";
 import { readFile } from "../tree-file.ts";
-import { type LayerOutcome, runLayerStep } from "./layer-step.ts";
+import { runLayerStep } from "./layer-step.ts";
+import type { StepOutcome } from "./step-record.ts";
 
 /** What a WORKDIR step is told besides the state it works on. */
 export interface WorkdirStep {
@@ -25,7 +26,7 @@ export function runWorkdir(
   state: ImageState,
   step: WorkdirStep,
   reporter: StepReporter,
-): Promise<LayerOutcome> {
+): Promise<StepOutcome> {
   const user = state.config.User ?? "";
   return runLayerStep(
     tools,

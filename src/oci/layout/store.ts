@@ -15,6 +15,7 @@ import {
 } from "../types.ts";
 import { Blobs } from "./blobs.ts";
 import { errnoOf, storeFault } from "./faults.ts";
+import { markUsed } from "./last-use.ts";
 import { withLock } from "./lock.ts";
 import { type NamedImage, namedImages, withNames, withoutImage, withoutNames } from "./names.ts";
 import { ownIdentity } from "./process.ts";
@@ -121,6 +122,11 @@ export class Store {
     return this.blobs.has(descriptor);
   }
 
+  /** The same, for whoever is going to need the blob: it is not pruned while his build runs. */
+  useBlob(descriptor: Pick<Descriptor, "digest" | "size">): boolean {
+    return this.hasBlob(descriptor) && markUsed(this.blobPath(descriptor.digest));
+  }
+
   /**
    * The blob's bytes, verified.
    *
@@ -146,7 +152,7 @@ export class Store {
   /** Puts bytes into the store; does nothing when they are there. */
   writeBlob(bytes: Uint8Array, mediaType: string): Descriptor {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
-    if (this.hasBlob(descriptor)) return descriptor;
+    if (this.useBlob(descriptor)) return descriptor;
     const temporary = this.temporaryPath();
     this.#writing(temporary, () => {
       fs.writeFileSync(temporary, bytes, { flag: "wx" });

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { errnoOf } from "./faults.ts";
 import { stateOf } from "./process.ts";
 import type { Store } from "./store.ts";
@@ -13,34 +13,62 @@ const HOUR = 3_600_000;
  * Looks at most once an hour, all kbuild processes together, unless `force`d; else it costs one stat. For the end of a
  * build that made something; never part of one that did not. Does not throw: what cannot be removed stays.
  *
+ * @param options.stuck told of each path that could not be removed: most often unpacked files of other users, for which
+ *   a core with their ids is needed
  * @returns the names that were removed
  */
-export function sweepTemporary(store: Store, options: { readonly force?: boolean } = {}): string[] {
+export function sweepTemporary(
+  store: Store,
+  options: { readonly force?: boolean; readonly stuck?: (path: string) => void } = {},
+): string[] {
   const stamp = join(store.root, "locks", "swept");
   const removed: string[] = [];
   try {
     const last = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (!options.force && Math.abs(Date.now() - last) < HOUR) return removed;
     fs.writeFileSync(stamp, "");
-    for (const name of fs.readdirSync(store.temporaryFolder)) {
-      const path = join(store.temporaryFolder, name);
-      if (!isLeftover(path, name)) continue;
-      fs.rmSync(path, { recursive: true, force: true });
-      removed.push(name);
-    }
-    // The core replaces the memory of a context from a file beside it.
-    const contexts = join(store.root, "contexts");
-    for (const name of fs.existsSync(contexts) ? fs.readdirSync(contexts) : []) {
-      const path = join(contexts, name);
-      if (!name.endsWith(".tmp") || !isOld(path)) continue;
-      fs.rmSync(path, { force: true });
-      removed.push(name);
+    for (const path of leftovers(store)) {
+      if (isRemoved(path)) removed.push(basename(path));
+      else options.stuck?.(path);
     }
   } catch (error) {
     // A store that cannot be written, or one without a tmp: there is nothing to do here.
     if (errnoOf(error) === undefined) throw error;
   }
   return removed;
+}
+
+/** Paths of what processes left behind that were killed, by the same rules. None when there is no store. */
+export function leftovers(store: Store): string[] {
+  const temporary = namesIn(store.temporaryFolder)
+    .filter((name) => isLeftover(join(store.temporaryFolder, name), name))
+    .map((name) => join(store.temporaryFolder, name));
+  const folder = join(store.root, "contexts");
+  // The core replaces the memory of a context from a file beside it.
+  const contexts = namesIn(folder)
+    .filter((name) => name.endsWith(".tmp"))
+    .map((name) => join(folder, name))
+    .filter(isOld);
+  return [...temporary, ...contexts];
+}
+
+function isRemoved(path: string): boolean {
+  try {
+    fs.rmSync(path, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
 }
 
 function isLeftover(path: string, name: string): boolean {

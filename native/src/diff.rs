@@ -1,0 +1,67 @@
+//! Makes the layer of what a step changed. Two kinds of trees tell what may have changed, the upper directory of an overlay
+//! and a whole tree that was marked before; the rest is the same for both, so that they give the same layer.
+use crate::output::Output;
+use crate::pack::{Layer, Packed};
+use crate::protocol::{Compression, CompressionKind, Reply};
+use crate::record::read_owners;
+use crate::root::Root;
+use crate::sandbox::protocol::{ChangedTree, Diff, Mark};
+use crate::session::{Job, Outcome};
+use crate::source::Sources;
+use changes::Changed;
+use parents::Parents;
+use rustix::fs::FileType;
+use walk::{walk, Item};
+
+mod candidate;
+mod changes;
+mod marking;
+mod parents;
+mod walk;
+
+const PLAIN: Compression = Compression { kind: CompressionKind::None, level: 0 };
+
+pub fn mark(request: Mark, job: &Job) -> Outcome {
+    let entries = marking::mark(&request.root, &request.output, job)?;
+    Ok((Reply::Marked { id: request.id, entries }, Vec::new()))
+}
+
+pub fn diff(request: Diff, job: &Job) -> Outcome {
+    let (path, items, gone) = match &request.tree {
+        ChangedTree::Overlay { upper } => {
+            let (items, gone) = without_whiteouts(walk(&Root::open(upper)?, job)?);
+            (upper, items, gone)
+        }
+        ChangedTree::Copy { root, mark } => {
+            let different = marking::compare(walk(&Root::open(root)?, job)?, mark)?;
+            (root, different.items, different.gone)
+        }
+    };
+    let candidates = candidate::candidates(path, items, request.owners, &read_owners(path)?, job)?;
+    let changed = Changed { root: &Root::open(path)?, candidates, gone, epoch: request.epoch };
+    let table = changes::table(changed, &Parents::open(&request.parents)?, job)?;
+    let entries = table.len() as u64;
+    if entries == 0 {
+        let (diff_id, digest) = (String::new(), String::new());
+        return Ok((Reply::Diffed { id: request.id, entries, diff_id, digest, size: 0, tar_size: 0 }, Vec::new()));
+    }
+    let roots = std::slice::from_ref(path);
+    let sources = Sources::open(roots, &[], &table, &request.temporary, job)?;
+    let mut output = Output::create(&request.output)?;
+    let index = Some(request.index.as_str());
+    let epoch = request.epoch;
+    let layer = Layer { table: &table, sources: &sources, compression: PLAIN, index, stat_cache: None, epoch };
+    let Packed { diff_id, digest, size, tar_size } = layer.pack(&mut output, job)?;
+    output.keep();
+    Ok((Reply::Diffed { id: request.id, entries, diff_id, digest, size, tar_size }, Vec::new()))
+}
+
+/// Takes apart what is in the upper directory of an overlay, and the paths of what was deleted.
+fn without_whiteouts(items: Vec<Item>) -> (Vec<Item>, Vec<Vec<u8>>) {
+    let is_whiteout = |item: &Item| item.kind == FileType::CharacterDevice && (item.major, item.minor) == (0, 0);
+    let (gone, items): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_whiteout);
+    (items, gone.into_iter().map(|item| item.path).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What may have changed, with all that a layer says of it.
+use super::walk::Item;
+use crate::attributes::{self, Attributes};
+use crate::failure::{Failure, Result};
+use crate::folders::{open_root, split, Folders};
+use crate::pieces::{first_cause, joined};
+use crate::record::{Record, Records};
+use crate::sandbox::protocol::Owners;
+use crate::session::Job;
+use crate::table::Kind;
+use rustix::fs::{openat, readlinkat, FileType, Mode, OFlags};
+
+const MAX_THREADS: usize = 4;
+/// Fewer are not worth a thread.
+const SHARE: usize = 256;
+
+pub struct Candidate {
+    /// With what the records say, where they say something.
+    pub item: Item,
+    pub kind: Kind,
+    /// Target of a symbolic link.
+    pub link: Vec<u8>,
+    pub attributes: Attributes,
+    pub is_opaque: bool,
+}
+
+/// Looks at each item. Sockets, which no layer can have, are left out.
+pub fn candidates(
+    root: &str,
+    items: Vec<Item>,
+    owners: Owners,
+    records: &Records,
+    job: &Job,
+) -> Result<Vec<Candidate>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let share = items.len().div_ceil(threads).max(SHARE);
+    let mut shares: Vec<Vec<Item>> = Vec::new();
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        shares.push(items.by_ref().take(share).collect());
+    }
+    let look_at = |share: Vec<Item>| -> Result<Vec<Candidate>> {
+        let mut folders = Folders::new(open_root(root)?);
+        let mut candidates = Vec::with_capacity(share.len());
+        for item in share {
+            job.check()?;
+            let path = item.path.clone();
+            candidates.extend(look(item, &mut folders, owners, records).map_err(|failure| failure.at(path))?);
+        }
+        Ok(candidates)
+    };
+    let look_at = &look_at;
+    let results: Vec<Result<Vec<Candidate>>> = std::thread::scope(|scope| {
+        let mut shares = shares.into_iter();
+        let first = shares.next();
+        let threads: Vec<_> = shares.map(|share| scope.spawn(move || look_at(share))).collect();
+        let first = first.map(look_at);
+        first.into_iter().chain(threads.into_iter().map(joined)).collect()
+    });
+    let mut all = Vec::new();
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok(candidates) => all.extend(candidates),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    first_cause(failures).map_or(Ok(all), Err)
+}
+
+fn look(mut item: Item, folders: &mut Folders, owners: Owners, records: &Records) -> Result<Option<Candidate>> {
+    let (folder, name) = split(&item.path);
+    let at = folders.at(folder, false)?;
+    let mut found = attributes::Found::default();
+    let mut link = Vec::new();
+    match item.kind {
+        FileType::RegularFile | FileType::Directory => {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let file = openat(at, if name.is_empty() { b"." } else { name }, flags, Mode::empty())?;
+            found = attributes::read(std::os::fd::AsFd::as_fd(&file))?;
+        }
+        FileType::Symlink => {
+            link = readlinkat(at, name, Vec::new())?.into_bytes();
+            found.record = records.get(&item.path).copied();
+        }
+        _ => found.record = records.get(&item.path).copied(),
+    }
+    let attributes::Found { attributes, record, is_opaque } = found;
+    let kind = match item.kind {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        FileType::Fifo => Kind::Fifo,
+        FileType::CharacterDevice => Kind::CharacterDevice,
+        FileType::BlockDevice => Kind::BlockDevice,
+        _ => return Ok(None),
+    };
+    let kind = record.map_or(kind, |record| applied(&mut item, kind, record, owners));
+    Ok(Some(Candidate { item, kind, link, attributes, is_opaque }))
+}
+
+/// Makes of an item what its record says that it is. A record of something else than the item is of something that had
+/// its name before.
+fn applied(item: &mut Item, kind: Kind, record: Record, owners: Owners) -> Kind {
+    let told = FileType::from_raw_mode(record.mode);
+    let is_placeholder = kind == Kind::File && item.size == 0;
+    let kind = match told {
+        FileType::CharacterDevice if is_placeholder => Kind::CharacterDevice,
+        FileType::BlockDevice if is_placeholder => Kind::BlockDevice,
+        _ if told == item.kind => kind,
+        _ => return kind,
+    };
+    if matches!(kind, Kind::CharacterDevice | Kind::BlockDevice) {
+        (item.major, item.minor) = (record.major, record.minor);
+    }
+    if owners == Owners::Recorded {
+        (item.uid, item.gid, item.mode) = (record.uid, record.gid, record.mode & 0o7777);
+    }
+    kind
+}
+
+impl Candidate {
+    /// Fails when the file's name has a meaning of its own in a layer.
+    pub fn check_name(&self) -> Result<()> {
+        if super::parents::is_like_mark(&self.item.path) {
+            let message = "a layer cannot have a file whose name begins with .wh., which stands for a deleted one";
+            return Err(Failure::new(crate::failure::Code::Hostile, message).at(&self.item.path));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding out what a sandbox may do here, by doing it: each in a process that ends with it.
+use super::calls::{exit_now, fork, unshare, Forked};
+use super::fault::{error_name, Called};
+use super::protocol::Mode;
+use super::seccomp::{self, Filter, Traps};
+use super::wire::{receive, send, Check, TriedCheck};
+use crate::failure::{Code, Failure, Result};
+use rustix::io::Errno;
+use rustix::mount::{mount, mount_change, unmount, MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::{waitpid, WaitOptions};
+use rustix::thread::{set_no_new_privs, UnshareFlags};
+use std::ffi::CString;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+type Attempt = std::result::Result<(), (&'static str, Errno)>;
+
+trait In<T> {
+    fn of(self, call: &'static str) -> std::result::Result<T, (&'static str, Errno)>;
+}
+
+impl<T> In<T> for rustix::io::Result<T> {
+    fn of(self, call: &'static str) -> std::result::Result<T, (&'static str, Errno)> {
+        self.map_err(|error| (call, error))
+    }
+}
+
+impl<T> In<T> for std::io::Result<T> {
+    fn of(self, call: &'static str) -> std::result::Result<T, (&'static str, Errno)> {
+        self.map_err(|error| (call, Errno::from_io_error(&error).unwrap_or(Errno::IO)))
+    }
+}
+
+/// Tries everything, with trial mounts below `temporary`, which is left as it was.
+pub fn try_all(_mode: Mode, temporary: &str) -> Result<Vec<TriedCheck>> {
+    let folder = format!("{temporary}/probe-{}", std::process::id());
+    std::fs::create_dir(&folder).called(format_args!("mkdir({folder})"))?;
+    let checks: [(Check, fn(&Path) -> Attempt); 7] = [
+        (Check::Namespaces, |_| namespaces()),
+        (Check::Network, |_| unshare(UnshareFlags::NEWNET).of("unshare(CLONE_NEWNET)")),
+        (Check::Overlay, overlay),
+        (Check::Proc, proc),
+        (Check::Seccomp, |_| filter(Traps::default())),
+        (Check::Listener, |_| filter(Traps { devices: true, ..Traps::default() })),
+        (Check::Chroot, |folder| rustix::process::chroot(folder).of("chroot")),
+    ];
+    let tried = checks.into_iter().map(|(check, attempt)| apart(check, || attempt(Path::new(&folder)))).collect();
+    crate::trees::remove_tree(&folder, None)?;
+    tried
+}
+
+/// Makes an attempt in a process of its own.
+fn apart(check: Check, attempt: impl FnOnce() -> Attempt) -> Result<TriedCheck> {
+    let (mut near, mut far) = UnixStream::pair().called("socketpair")?;
+    let child = match fork().called("fork")? {
+        Forked::Parent(child) => child,
+        Forked::Child => {
+            let failed = attempt().err().map(|(call, error)| (call.to_owned(), error_name(error)));
+            let told = send(&mut far, &TriedCheck { check, failed });
+            exit_now(i32::from(told.is_err()));
+        }
+    };
+    drop(far);
+    let told = receive(&mut near)?;
+    waitpid(Some(child), WaitOptions::empty()).called("waitpid")?;
+    told.ok_or_else(|| Failure::new(Code::Sandbox, format!("the attempt at {check:?} ended without a word")))
+}
+
+fn namespaces() -> Attempt {
+    let flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    unshare(flags).of("unshare(CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWIPC|CLONE_NEWUTS)")
+}
+
+/// What is mounted from here on is gone with this process.
+fn private_mounts(flags: UnshareFlags) -> Attempt {
+    unshare(flags | UnshareFlags::NEWNS).of("unshare(CLONE_NEWNS)")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).of("mount(/, private)")
+}
+
+/// Mounts an overlay and removes a file of its lower folder, which makes a whiteout.
+fn overlay(folder: &Path) -> Attempt {
+    private_mounts(UnshareFlags::empty())?;
+    for name in ["overlay", "overlay/lower", "overlay/upper", "overlay/work", "overlay/root"] {
+        std::fs::create_dir(folder.join(name)).of("mkdir")?;
+    }
+    let folder = folder.join("overlay");
+    std::fs::write(folder.join("lower/file"), "").of("open")?;
+    rustix::process::chdir(&folder).of("chdir")?;
+    let options = CString::from(c"lowerdir=lower,upperdir=upper,workdir=work,userxattr");
+    mount("overlay", "root", "overlay", MountFlags::empty(), Some(options.as_c_str())).of("mount(overlay)")?;
+    std::fs::remove_file("root/file").of("unlink(in an overlay)")?;
+    unmount("root", UnmountFlags::DETACH).of("umount2(overlay)")
+}
+
+/// Mounts a /proc, by a process that is in its pid namespace.
+fn proc(folder: &Path) -> Attempt {
+    private_mounts(UnshareFlags::NEWPID)?;
+    std::fs::create_dir(folder.join("proc")).of("mkdir")?;
+    let child = match fork().of("fork")? {
+        Forked::Parent(child) => child,
+        Forked::Child => {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            let mounted = mount("proc", folder.join("proc"), "proc", flags, None);
+            exit_now(mounted.err().map_or(0, Errno::raw_os_error));
+        }
+    };
+    let ended = waitpid(Some(child), WaitOptions::empty()).of("waitpid")?;
+    match ended.and_then(|(_, status)| status.exit_status()) {
+        Some(0) => Ok(()),
+        status => Err(("mount(proc)", Errno::from_raw_os_error(status.unwrap_or(libc::EIO)))),
+    }
+}
+
+/// Installs a filter, with somebody to be asked if there are traps.
+fn filter(traps: Traps) -> Attempt {
+    set_no_new_privs(true).of("prctl(PR_SET_NO_NEW_PRIVS)")?;
+    let program = Filter { profile: true, traps, ..Filter::default() }.program();
+    seccomp::calls::set_filter(&program, traps != Traps::default()).map(drop).of("seccomp(SECCOMP_SET_MODE_FILTER)")
+}

@@ -1,0 +1,161 @@
+//! Which calls are sent to the supervisor.
+use super::numbers::Abi;
+use super::program::{Clause, Rule, Test, Verdict};
+use super::Traps;
+
+/// Which of a call's arguments decides whether it is of interest.
+#[derive(Clone, Copy)]
+enum When {
+    Always,
+    /// Character and block devices, by the mode in this argument.
+    Device(u8),
+    /// Open flags in this argument that make a file.
+    Creates(u8),
+    /// This value of the first argument.
+    Option(i32),
+    /// Open flags in this argument that change something.
+    Writes(u8),
+}
+
+/// `O_TMPFILE` without the folder's flag, which it holds. The same everywhere.
+const TEMPORARY: u32 = 0o20_000_000;
+const CREATE: u32 = libc::O_CREAT as u32;
+const WRITE: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32 | TEMPORARY;
+
+const DEVICES: &[(&str, When)] = &[("mknod", When::Device(1)), ("mknodat", When::Device(2))];
+
+/// Ids of processes and files: what sets and tells them, and what makes files.
+const OWNERS: &[(&str, When)] = &[
+    ("open", When::Creates(1)),
+    ("openat", When::Creates(2)),
+    ("prctl", When::Option(libc::PR_SET_KEEPCAPS)),
+    ("prctl", When::Option(libc::PR_SET_SECUREBITS)),
+];
+
+const ALWAYS_FOR_OWNERS: &str = "
+chown lchown fchown chown32 lchown32 fchown32 fchownat
+setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid
+setuid32 setgid32 setreuid32 setregid32 setresuid32 setresgid32 setgroups32 setfsuid32 setfsgid32
+getuid geteuid getgid getegid getresuid getresgid getgroups
+getuid32 geteuid32 getgid32 getegid32 getresuid32 getresgid32 getgroups32
+stat lstat fstat newfstatat stat64 lstat64 fstat64 fstatat64 statx
+execve execveat chroot pivot_root unshare setns
+openat2 creat mkdir mkdirat symlink symlinkat mknod mknodat rename renameat renameat2
+listxattr llistxattr flistxattr
+";
+
+/// What would change something below a folder that is not to be changed.
+const READ_ONLY: &[(&str, When)] = &[("open", When::Writes(1)), ("openat", When::Writes(2))];
+
+const ALWAYS_FOR_READ_ONLY: &str = "
+openat2 creat mkdir mkdirat symlink symlinkat mknod mknodat link linkat unlink unlinkat rmdir rename renameat renameat2
+chmod fchmodat fchmodat2 chown lchown fchownat chown32 lchown32 truncate truncate64
+utime utimes futimesat utimensat utimensat_time64 setxattr lsetxattr setxattrat removexattr lremovexattr removexattrat
+";
+
+/// What may go through `/proc/self`.
+const PROC: &str = "
+open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
+execve
+";
+
+/// What a filter cannot see into: calls are queued in memory that is shared with the kernel.
+const QUEUED: &str = "io_uring_setup io_uring_enter io_uring_register";
+
+const PR_SET_TIMERSLACK: u32 = libc::PR_SET_TIMERSLACK as u32;
+const EPERM: u16 = libc::EPERM as u16;
+const EACCES: u16 = libc::EACCES as u16;
+
+#[cfg(test)]
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let some = DEVICES.iter().chain(OWNERS).chain(READ_ONLY).map(|(name, _)| *name);
+    [ALWAYS_FOR_OWNERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED].into_iter().flat_map(str::split_ascii_whitespace).chain(some)
+}
+
+fn listed(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|word| word == name)
+}
+
+fn found<'a>(list: &'a [(&str, When)], name: &'a str) -> impl Iterator<Item = When> + 'a {
+    list.iter().filter(move |(each, _)| *each == name).map(|(_, when)| *when)
+}
+
+fn clauses(when: When) -> Vec<Clause> {
+    let ask = |argument, test| Clause { argument, test, verdict: Verdict::Ask };
+    let kind = |value: libc::mode_t| Test::Is { mask: libc::S_IFMT, value };
+    match when {
+        When::Always => Vec::new(),
+        When::Device(at) => vec![ask(at, kind(libc::S_IFCHR)), ask(at, kind(libc::S_IFBLK))],
+        When::Option(value) => vec![ask(0, Test::Is { mask: u32::MAX, value: value as u32 })],
+        When::Creates(at) => vec![ask(at, Test::Any(CREATE | TEMPORARY))],
+        When::Writes(at) => vec![ask(at, Test::Any(WRITE))],
+    }
+}
+
+impl Traps {
+    pub fn is_empty(self) -> bool {
+        self == Traps::default()
+    }
+
+    /// In which cases a call is of interest; empty: in none.
+    fn cases(self, name: &str) -> Vec<When> {
+        let mut cases = Vec::new();
+        let mut add = |is_on: bool, some: &[(&str, When)], always: &str| {
+            if is_on {
+                cases.extend(found(some, name));
+                cases.extend(listed(always, name).then_some(When::Always));
+            }
+        };
+        add(self.devices, DEVICES, "");
+        add(self.owners, OWNERS, ALWAYS_FOR_OWNERS);
+        add(self.read_only, READ_ONLY, ALWAYS_FOR_READ_ONLY);
+        add(self.proc, &[], PROC);
+        cases
+    }
+
+    /// The calls of a convention that the supervisor may be asked about.
+    pub fn calls(self, abi: Abi) -> Vec<(u32, &'static str)> {
+        abi.calls().into_iter().filter(|(_, name)| !self.cases(name).is_empty()).collect()
+    }
+
+    /// Adds what is trapped to the rule that a call has anyway. What is refused stays refused.
+    pub fn amend(self, name: &str, rule: &mut Rule) {
+        if rule.otherwise != Verdict::Allow {
+            return;
+        }
+        if self.owners && name == "prctl" {
+            // The slack says whose ids a process has. What asks for another is told that it has got it.
+            let test = Test::Is { mask: u32::MAX, value: PR_SET_TIMERSLACK };
+            rule.clauses.push(Clause { argument: 0, test, verdict: Verdict::Refuse(0) });
+        }
+        if !self.is_empty() && listed(QUEUED, name) {
+            rule.otherwise = Verdict::Refuse(EPERM);
+        }
+        for when in self.cases(name) {
+            match when {
+                When::Always => rule.otherwise = Verdict::Ask,
+                _ => rule.clauses.extend(clauses(when)),
+            }
+        }
+    }
+}
+
+/// Leaves sockets of the machine itself and of its kernel. `socketcall` hides the family in memory; the C libraries know
+/// how to do without it.
+pub fn take_offline(name: &str, rule: &mut Rule) {
+    let allowed = |family: i32| {
+        let test = Test::Is { mask: u32::MAX, value: family as u32 };
+        Clause { argument: 0, test, verdict: Verdict::Allow }
+    };
+    match name {
+        "socket" => {
+            *rule = Rule {
+                clauses: vec![allowed(libc::AF_UNIX), allowed(libc::AF_NETLINK)],
+                otherwise: Verdict::Refuse(EACCES),
+            };
+        }
+        "socketcall" => *rule = Rule::plain(Verdict::Refuse(EACCES)),
+        _ if listed(QUEUED, name) => *rule = Rule::plain(Verdict::Refuse(EPERM)),
+        _ => {}
+    }
+}

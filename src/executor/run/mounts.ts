@@ -1,0 +1,216 @@
+import { Draft } from "../../layers/draft.ts";
+import { EntryType, encodeEntries } from "../../layers/entry-table.ts";
+import { mapped } from "../../layers/sequence.ts";
+import { Tree } from "../../layers/tree.ts";
+import type { SandboxMount } from "../../native/sandbox-protocol.ts";
+import { withLock } from "../../oci/layout/lock.ts";
+import { copyInto } from "../copy/into.ts";
+import type { Tools } from "../tools.ts";
+import { type CacheMountUse, cacheMountKey, takeCacheMount } from "./cache-mount.ts";
+import type { MountSource } from "./mount-source.ts";
+import { makeFolder } from "./roots.ts";
+import type { Workshop } from "./worker.ts";
+
+/** A mount of a step with all its words expanded and its source found. Targets are absolute and clean. */
+export type StepMount =
+  | { readonly kind: "bind"; readonly target: string; readonly writable: boolean; readonly source: MountSource }
+  | {
+      readonly kind: "cache";
+      readonly target: string;
+      readonly id: string;
+      readonly sharing: "shared" | "private" | "locked";
+      readonly readOnly: boolean;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      /** What a new one begins with. */
+      readonly source: MountSource | undefined;
+    }
+  | { readonly kind: "tmpfs"; readonly target: string; readonly size: number | undefined }
+  | {
+      readonly kind: "file";
+      readonly target: string;
+      readonly content: Uint8Array;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly isSecret: boolean;
+    }
+  | {
+      readonly kind: "socket";
+      readonly target: string;
+      /** Path of the socket on this machine. */
+      readonly source: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    };
+
+/** Mounts that are ready, and what has to be given back when the process has ended. */
+export interface ReadyMounts {
+  readonly mounts: readonly SandboxMount[];
+  release(): Promise<void>;
+}
+
+/** Makes what the mounts of a step need, in their order; deeper targets come after those that they are in. */
+export async function readyMounts(
+  tools: Tools,
+  workshop: Workshop,
+  wanted: readonly StepMount[],
+): Promise<ReadyMounts> {
+  const folders: string[] = [];
+  const caches: CacheMountUse[] = [];
+  const release = async (): Promise<void> => {
+    for (const cache of caches) await cache.release();
+    if (folders.length > 0) await workshop.sandbox.client.remove({ paths: folders });
+  };
+  try {
+    const ordered = [...wanted].sort((left, right) => depth(left.target) - depth(right.target));
+    const mounts: SandboxMount[] = [];
+    for (const mount of ordered) {
+      mounts.push(await ready(tools, workshop, mount, folders, caches));
+    }
+    return { mounts, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function depth(target: string): number {
+  return target.split("/").length;
+}
+
+async function ready(
+  tools: Tools,
+  workshop: Workshop,
+  mount: StepMount,
+  folders: string[],
+  caches: CacheMountUse[],
+): Promise<SandboxMount> {
+  switch (mount.kind) {
+    case "bind": {
+      const scratch = makeFolder(tools);
+      folders.push(scratch);
+      const { target, writable } = mount;
+      return { kind: "view", target, writable, scratch, ...(await layersOf(tools, workshop, mount.source, folders)) };
+    }
+    case "cache": {
+      const { target, readOnly } = mount;
+      const cache = await cacheOf(tools, workshop, mount);
+      caches.push(cache);
+      return { kind: "bind", source: cache.path, target, readOnly };
+    }
+    case "tmpfs":
+      return {
+        kind: "tmpfs",
+        target: mount.target,
+        mode: 0o1777,
+        ...(mount.size === undefined ? {} : { size: mount.size }),
+      };
+    case "file": {
+      const { target, content, mode, uid, gid, isSecret } = mount;
+      const text = Buffer.from(content).toString("base64");
+      return { kind: "file", target, content: text, mode, uid, gid, readOnly: isSecret };
+    }
+    case "socket": {
+      const { target, source, mode, uid, gid } = mount;
+      return { kind: "socket", target, source, mode, uid, gid };
+    }
+  }
+}
+
+/** Unpacked layers that have a source, and its path in them. */
+async function layersOf(
+  tools: Tools,
+  workshop: Workshop,
+  source: MountSource,
+  folders: string[],
+): Promise<{ readonly lower: readonly string[]; readonly path: string }> {
+  if (source.snapshot !== undefined && workshop.trees !== undefined) {
+    return { lower: await workshop.trees.all(source.snapshot.layers), path: source.match.entry.path };
+  }
+  const output = tools.store.temporaryPath();
+  folders.push(output);
+  await layOut(tools, workshop, source, output);
+  return { lower: [output], path: source.match.entry.type === EntryType.directory ? "" : FILE };
+}
+
+/** What a source that is a file is called where it is laid out. */
+const FILE = "file";
+
+/** Writes a source into a folder, as root's: a folder's content, or the file. */
+async function layOut(tools: Tools, workshop: Workshop, source: MountSource, output: string): Promise<void> {
+  const { tree, match } = source;
+  const isFolder = match.entry.type === EntryType.directory;
+  const draft = new Draft(new Tree([]));
+  copyInto(
+    draft,
+    match,
+    { path: isFolder ? "" : FILE, isFolder },
+    {
+      owner: undefined,
+      mode: undefined,
+      folderMode: 0o755,
+      now: tools.clock.mtime(),
+      exclude: undefined,
+      parents: false,
+    },
+  );
+  const root = isFolder && match.entry.path !== "" ? [{ ...match.entry, path: "" }] : [];
+  const items = draft.items();
+  await workshop.sandbox.client.extract(
+    { output, roots: tree.roots, blobs: tree.blobs, temporary: tools.store.temporaryFolder },
+    encodeEntries([...root, ...mapped(items, ({ entry }) => entry)]),
+    { signal: tools.signal },
+  );
+}
+
+/** The folder of a cache mount, made when there is none yet. */
+async function cacheOf(
+  tools: Tools,
+  workshop: Workshop,
+  mount: Extract<StepMount, { readonly kind: "cache" }>,
+): Promise<CacheMountUse> {
+  const { store, signal } = tools;
+  // Where nothing can be mounted the folder itself is in the step's tree for a time: only one step has it.
+  const sharing = workshop.trees === undefined && mount.sharing === "shared" ? "locked" : mount.sharing;
+  const { mode, uid, gid, source } = mount;
+  const key = cacheMountKey(mount.id, { mode, uid, gid, content: source?.content }, workshop.sandbox);
+  const use = await takeCacheMount(store, key, sharing, signal);
+  try {
+    await withLock(store.lockPath(`${use.lockName}-making`), () =>
+      use.make(mount.id, begin, (from, to) => workshop.sandbox.client.move({ from, to })),
+    );
+    return use;
+  } catch (error) {
+    await use.release();
+    throw error;
+  }
+
+  async function begin(output: string): Promise<void> {
+    if (source !== undefined) await layOut(tools, workshop, source, output);
+    await workshop.sandbox.client.extract(
+      { output, roots: [], blobs: [], temporary: store.temporaryFolder },
+      encodeEntries([rootFolder(mode, uid, gid, tools)]),
+      { signal },
+    );
+  }
+}
+
+function rootFolder(mode: number, uid: number, gid: number, tools: Tools) {
+  return {
+    path: "",
+    type: EntryType.directory,
+    mode,
+    uid,
+    gid,
+    size: 0,
+    mtime: tools.clock.mtime(),
+    link: "",
+    xattrs: [],
+    digest: undefined,
+    inodeGroup: 0,
+    source: { kind: "none" as const },
+  };
+}

@@ -1,0 +1,53 @@
+import { NativeClient } from "../../native/client.ts";
+import type { SandboxRoot } from "../../native/sandbox-protocol.ts";
+import { holdStore } from "../../oci/layout/in-use.ts";
+import { defaultRoot, openStore } from "../../oci/layout/store.ts";
+import { LayerPool } from "../layer-pool.ts";
+import { Clock } from "../tools.ts";
+import { findFailedStep } from "./failed-step.ts";
+import { LayerTrees } from "./layer-trees.ts";
+import { makeFolder } from "./roots.ts";
+import { openBuildSandbox } from "./sandbox.ts";
+
+export interface FailedStepOptions {
+  /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
+  readonly root?: string | undefined;
+  readonly onOutput?: ((stream: "stdout" | "stderr", bytes: Buffer) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a command in the files of a step that failed and was kept (`--keep-failed`), with the step's environment, user and
+ * working directory, without its mounts and secrets; the step's own when `command` is empty. What the command changes is lost where layers are stacked.
+ * @returns the command's status; 128 and the signal's number when one ended it
+ * @throws KbuildError `build.noSuchStep`, `machine.noSandbox`, `build.command`
+ */
+export async function runInFailedStep(
+  name: string,
+  command: readonly string[],
+  options: FailedStepOptions = {},
+): Promise<number> {
+  const store = openStore(options.root ?? defaultRoot(process.env), { create: false });
+  const step = findFailedStep(store, name);
+  const signal = options.signal ?? new AbortController().signal;
+  const use = holdStore(store);
+  const native = new NativeClient();
+  const sandbox = await openBuildSandbox(store, step.mode, signal, () => undefined);
+  const { client } = sandbox;
+  try {
+    const tools = { store, pool: new LayerPool(store, native, signal), clock: new Clock(undefined), signal };
+    let root: SandboxRoot = { kind: "copy", path: step.tree };
+    if (step.kind === "overlay") {
+      const trees = await new LayerTrees(tools, sandbox).all(step.layers);
+      root = { kind: "overlay", lower: [...trees, step.tree], scratch: makeFolder(tools) };
+    }
+    const words = command.length === 0 ? step.plan.command : command;
+    const plan = { ...step.plan, command: words, root, owners: sandbox.owners, mounts: [] };
+    const exited = await client.run({ plan }, { signal, onOutput: options.onOutput });
+    if (root.kind === "overlay") await client.remove({ paths: [root.scratch] });
+    return exited.status ?? 128 + (exited.signal ?? 0);
+  } finally {
+    await Promise.all([client.close(), native.close()]);
+    use.release();
+  }
+}

@@ -1,0 +1,136 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as assert from "uvu/assert";
+import type { Row } from "../rows.ts";
+
+/** What a process of a step is, sees and may do. */
+export const PROCESS: readonly Row[] = [
+  {
+    name: "umask, standard input, host name, working folder and environment are docker's",
+    build: `FROM busybox
+ENV GREETING="hello you"
+WORKDIR /work/here
+RUN umask >/seen; cat >>/seen; hostname >>/seen; pwd >>/seen; echo "$GREETING $HOME $PATH" >>/seen; id -u >>/seen; id -g >>/seen
+`,
+    expected: {
+      seen: {
+        text: "0022\nbuildkitsandbox\n/work/here\nhello you /root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n0\n0\n",
+      },
+      "work/here": { type: "folder", mode: 0o755, owner: [0, 0] },
+    },
+  },
+  {
+    name: "the step's capabilities are docker's default ones, or fewer",
+    build: `FROM busybox
+RUN grep -E '^Cap(Inh|Prm|Eff|Amb|Bnd)' /proc/self/status >/tmp/caps 2>/dev/null || grep -E '^Cap' /proc/$$/status >/tmp/caps 2>/dev/null; \\
+ [ ! -s /tmp/caps ] || awk '/CapEff|CapBnd|CapPrm/ { print $2 } /CapInh|CapAmb/ { if ($2 != "0000000000000000") print "not empty: " $0 }' /tmp/caps \\
+ | sort -u | while read c; do d=$(printf '%d' "0x$c"); e=$(printf '%d' 0xa80425fb); [ $((d & ~e)) = 0 ] || echo "too many: $c"; done >/over; rm -f /tmp/caps; : >>/over
+`,
+    expected: { over: { text: "" } },
+  },
+  {
+    name: "a file descriptor of kbuild is open in no step",
+    build: `FROM busybox
+RUN for n in $(seq 3 200); do if sh -c "exec 2>/dev/null; true <&$n"; then echo "$n is open"; fi; done >/seen
+`,
+    expected: { seen: { text: "" } },
+  },
+  {
+    name: "/dev has docker's devices, and they work",
+    build: `FROM busybox
+RUN ls /dev >/seen; head -c 3 /dev/zero | od -An -tx1 >>/seen; echo gone >/dev/null; [ "$(head -c 16 /dev/urandom | wc -c)" = 16 ] && echo random >>/seen; \\
+ echo x >/dev/full 2>/dev/null || echo full >>/seen; echo shm >/dev/shm/x && cat /dev/shm/x >>/seen; echo out >/dev/stdout; echo err >/dev/stderr; \\
+ [ -c /dev/null ] && echo device >>/seen
+`,
+    expected: {
+      seen: {
+        text: /^fd\nfull\n(mqueue\n)?null\n(ptmx\npts\n)?random\nshm\nstderr\nstdin\nstdout\n(tty\n)?urandom\nzero\n 00 00 00\nrandom\nfull\nshm\ndevice\n$/,
+      },
+    },
+    check: (rootfs, outcomes) => {
+      for (const [name, { stderr }] of outcomes) {
+        assert.match(stderr, / out\n/, name);
+        assert.match(stderr, / err\n/, name);
+      }
+      // What is there while a step runs reaches no layer.
+      assert.equal(fs.readdirSync(path.join(rootfs, "dev")), []);
+    },
+  },
+  {
+    name: "/proc, /sys, /etc/resolv.conf, /etc/hosts and mount points reach no layer",
+    build: `FROM busybox
+RUN [ -s /etc/hosts ] && [ -e /etc/resolv.conf ] && grep -q localhost /etc/hosts && [ -e /proc/cpuinfo ] && [ -e /proc/meminfo ] && [ -d /sys ] && echo there >/there
+RUN --mount=type=tmpfs,target=/new/mount/point --mount=type=cache,target=/var/cache/x echo x >/new/mount/point/x
+`,
+    expected: { there: { text: "there\n" }, proc: { names: [] }, sys: { names: [] }, dev: { names: [] } },
+    removed: ["etc/hosts", "etc/resolv.conf", "new/mount/point/x", "var/cache/x/x"],
+  },
+  {
+    name: "what /proc and /sys would tell of the machine is masked",
+    build: `FROM busybox
+RUN for f in /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/sched_debug; do [ "$(head -c 16 $f 2>/dev/null | wc -c)" = 0 ] || echo "$f can be read"; done >/seen; \\
+ for d in /proc/acpi /proc/asound /proc/scsi /sys/firmware /sys/devices/virtual/powercap; do [ -z "$(ls -A $d 2>/dev/null)" ] || echo "$d can be listed"; done >>/seen
+`,
+    expected: { seen: { text: "" } },
+  },
+  {
+    name: "USER: a step has that user's ids and groups, and none of root's rights",
+    build: `FROM busybox
+RUN adduser -D -u 1500 someone && addgroup -g 1600 team && addgroup someone team && mkdir -m 0777 /open && mkdir -m 0700 /closed && echo s >/etc/secret && chmod 0600 /etc/secret
+USER someone
+RUN id -u >/open/id; id -g >>/open/id; id -G >>/open/id; echo $HOME >>/open/id; touch /open/mine; touch /closed/x 2>/dev/null || echo "not there" >>/open/id; \\
+ cat /etc/secret 2>/dev/null || echo "not that" >>/open/id; chown 0:0 /open/mine 2>/dev/null || echo "not given away" >>/open/id; rm -f /bin/ls 2>/dev/null; [ -e /bin/ls ] && echo kept >>/open/id
+USER 7:8
+RUN id >/open/numbers; touch /open/numbered
+USER root
+RUN id -u >/open/root; stat -c '%u:%g' /open/mine /open/numbered >/open/owners
+`,
+    expected: {
+      "open/id": {
+        text: "1500\n1500\n1500 1600\n/home/someone\nnot there\nnot that\nnot given away\nkept\n",
+        owner: [1500, 1500],
+      },
+      "open/mine": { owner: [1500, 1500], mode: 0o644 },
+      "open/numbers": { text: /^uid=7 gid=8\(mail\)( groups=8\(mail\))?\n$/, owner: [7, 8] },
+      "open/numbered": { owner: [7, 8] },
+      "open/root": { text: "0\n", owner: [0, 0] },
+      "open/owners": { text: "1500:1500\n7:8\n" },
+    },
+  },
+  {
+    name: "a step cannot mount, unmount, make namespaces or set the machine's clock, name and settings",
+    build: `FROM busybox
+RUN { mount -t tmpfs none /tmp && echo mounted; umount -l /proc && echo unmounted; unshare -r true && echo "made a namespace"; \\
+ date -s '2001-01-01 00:00:00' >/dev/null; hostname other && echo renamed; chroot /proc/1/root /bin/true && [ -e /proc/1/root/work ] && echo "left"; \\
+ echo other >/proc/sys/kernel/domainname; echo h >/proc/sysrq-trigger; } >/seen 2>/dev/null; [ "$(date +%Y)" != 2001 ] || echo "set the clock" >>/seen
+`,
+    expected: { seen: { text: "" } },
+  },
+  {
+    name: "a disk that a step makes a node of cannot be read or written",
+    build: `FROM busybox
+ARG DISK
+RUN { mknod /disk b $DISK; [ "$(head -c 4096 /disk | wc -c)" = 0 ] || echo "the disk can be read"; mknod /memory c 1 1; \\
+ [ "$(head -c 4096 /memory | wc -c)" = 0 ] || echo "memory can be read"; rm -f /disk /memory; \\
+ for f in kmsg mem kmem port sda vda fuse; do [ ! -e /dev/$f ] || echo "/dev/$f is there"; done; } >/seen 2>/dev/null
+`,
+    expected: { seen: { text: "" } },
+    argv: ["--build-arg", `DISK=${disk()}`],
+  },
+  {
+    name: "set-id programs that a step runs as a user have their effect, as sudo needs it",
+    build: `FROM debian
+RUN cp /usr/bin/id /usr/bin/as-root && chmod 4755 /usr/bin/as-root && cp /usr/bin/id /usr/bin/as-mail && chgrp mail /usr/bin/as-mail && chmod 2755 /usr/bin/as-mail && mkdir -m 0777 /open
+USER 1000:1000
+RUN as-root -u >/open/seen; as-root -ru >>/open/seen; as-mail -g >>/open/seen; as-mail -rg >>/open/seen; id -u >>/open/seen
+`,
+    expected: { "open/seen": { text: "0\n1000\n8\n1000\n1000\n", owner: [1000, 1000] } },
+  },
+];
+
+/** Numbers of the disk that the tests' folder is on. */
+function disk(): string {
+  const { dev } = fs.statSync(os.tmpdir());
+  return `${(dev >> 8) & 0xfff} ${dev & 0xff}`;
+}

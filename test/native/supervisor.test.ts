@@ -1,0 +1,318 @@
+/** Owners and ids in a sandbox that has one id only, and devices in one that has all. */
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { SandboxEntry, SandboxPlan } from "../../src/native/sandbox-protocol.ts";
+import { makeAccount } from "../support/accounts.ts";
+import { withCore } from "../support/raw-core.ts";
+import { workspace } from "../support/workspace.ts";
+
+const TOOLS = [
+  "sh",
+  "ls",
+  "stat",
+  "chown",
+  "chmod",
+  "id",
+  "mkdir",
+  "ln",
+  "mv",
+  "cp",
+  "rm",
+  "touch",
+  "su",
+  "cat",
+  "mknod",
+]
+  .concat(["mkfifo", "sleep", "true", "test", "start-stop-daemon", "seq", "kill", "tar", "env", "chroot"])
+  .concat(["setsid", "find", "head", "readlink", "usleep", "sort", "sed"]);
+const IDS = { uid: 0, gid: 0, groups: [] as readonly number[] };
+
+interface Stepped {
+  readonly status: number | null;
+  readonly lines: readonly string[];
+  /** What was written beside the upper directory, `path owner` each. */
+  readonly links: readonly string[];
+  readonly upper: string;
+}
+
+/** A store of its own for a sandbox of the kind that is asked for. */
+class Store {
+  readonly folder = workspace("kbuild-supervisor");
+  readonly #entry: SandboxEntry;
+  readonly #mode: "single" | "userns";
+  readonly #owner: { readonly uid: number; readonly gid: number };
+  readonly #layers: string[] = [];
+  #steps = 0;
+
+  constructor(mode: "single" | "userns") {
+    this.#mode = mode;
+    this.#owner = mode === "single" ? makeAccount("plain") : { uid: 0, gid: 0 };
+    const range = (outside: number, count: number) => [{ inside: 0, outside, count }];
+    this.#entry =
+      mode === "single"
+        ? { mode, uids: range(this.#owner.uid, 1), gids: range(this.#owner.gid, 1) }
+        : { mode, uids: range(0, 4_294_967_295), gids: range(0, 4_294_967_295) };
+    this.#layers.push(this.#base());
+  }
+
+  #base(): string {
+    const base = path.join(this.folder, "base");
+    for (const name of ["bin", "etc", "home", "tmp"]) fs.mkdirSync(path.join(base, name), { recursive: true });
+    fs.copyFileSync(execFileSync("which", ["busybox"], { encoding: "utf8" }).trim(), path.join(base, "bin/busybox"));
+    fs.chmodSync(path.join(base, "bin/busybox"), 0o755);
+    for (const name of TOOLS) fs.symlinkSync("busybox", path.join(base, "bin", name));
+    fs.writeFileSync(path.join(base, "etc/passwd"), "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/home:/bin/sh\n");
+    fs.writeFileSync(path.join(base, "etc/group"), "root:x:0:\nmail:x:8:bob\nbob:x:1000:\n");
+    for (const name of ["home", "tmp"]) fs.chmodSync(path.join(base, name), 0o1777);
+    fs.symlinkSync("nowhere", path.join(base, "low"));
+    fs.symlinkSync("nowhere", path.join(base, "kept"));
+    if (this.#mode === "single") {
+      fs.writeFileSync(
+        `${base}.owners`,
+        "low\x007 70 120777 0 0\nkept\x0077 700 120777 0 0\nnot/there\x001 1 120777 0 0\n",
+      );
+    }
+    const { uid, gid } = this.#owner;
+    execFileSync("chown", ["-R", `${uid}:${gid}`, this.folder]);
+    return base;
+  }
+
+  /** Runs a script on what the steps before have left. */
+  async run(script: string, ids: Partial<typeof IDS> = {}): Promise<Stepped> {
+    this.#steps += 1;
+    const scratch = path.join(this.folder, `step-${this.#steps}`);
+    const { uid, gid } = this.#owner;
+    fs.mkdirSync(scratch);
+    fs.chownSync(scratch, uid, gid);
+    const plan: SandboxPlan = {
+      root: { kind: "overlay", lower: [...this.#layers], scratch },
+      owners: this.#mode === "single" ? "recorded" : "real",
+      hostname: "buildkitsandbox",
+      network: "none",
+      mounts: [],
+      command: ["/bin/sh", "-c", `exec 2>&1\n${script}`],
+      environment: ["PATH=/bin"],
+      directory: "/",
+      ...IDS,
+      ...ids,
+      security: "default",
+      limits: [],
+      sharedMemory: 65_536,
+    };
+    const options = { uid, gid, argv: ["sandbox", JSON.stringify(this.#entry)] };
+    return withCore(options, async (core) => {
+      core.send({ op: "run", id: 1, plan });
+      const output: Buffer[] = [];
+      for (;;) {
+        const { head, body } = await core.answer();
+        if (head.reply === "output") {
+          output.push(body);
+          continue;
+        }
+        if (head.reply !== "exited") throw new Error(JSON.stringify(head));
+        await core.end();
+        const upper = path.join(scratch, "upper");
+        this.#layers.push(upper);
+        const lines = Buffer.concat(output).toString().split("\n").filter(Boolean);
+        return { status: head.status, lines, links: linksOf(upper), upper };
+      }
+    });
+  }
+}
+
+function linksOf(tree: string): string[] {
+  const file = `${tree}.owners`;
+  if (!fs.existsSync(file)) return [];
+  return fs
+    .readFileSync(file, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.replace("\0", " "));
+}
+
+/** The record of a file, as another program reads it; empty when there is none. */
+function recordOf(file: string): string {
+  const argv = ["--only-values", "--absolute-names", "--name=user.kbuild.stat", file];
+  try {
+    return execFileSync("getfattr", argv, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  } catch {
+    return "";
+  }
+}
+
+const Owners = suite("the supervisor, owners");
+
+Owners("files of all kinds have the owner that they were given", async () => {
+  const store = new Store("single");
+  const { lines, links, upper } = await store.run(`
+    echo x > file; chown 12:34 file; chmod 4750 file; mkdir folder; chown 56 folder; ln -s file link; chown -h 7:8 link
+    mkfifo fifo; chown 9:9 fifo; cp bin/busybox tool; chown bob:mail tool; chmod 2755 tool
+    stat -c "%n %u:%g %a %F" file folder link fifo tool
+    chown 1:1 file; chown :2 file; stat -c "%u:%g %a" file; chown 0:0 folder; stat -c "%u:%g" folder; ls -n file`);
+  assert.equal(lines.slice(0, 7), [
+    "file 12:34 4750 regular file",
+    "folder 56:0 755 directory",
+    "link 7:8 777 symbolic link",
+    "fifo 9:9 644 fifo",
+    "tool 1000:8 2755 regular file",
+    "1:2 750",
+    "0:0",
+  ]);
+  assert.match(lines[7] ?? "", /^-rwxr-x--- +1 1 +2 /);
+  assert.equal(links, ["fifo 9 9 10644 0 0", "link 7 8 120777 0 0"]);
+  assert.match(recordOf(path.join(upper, "file")), /^1 2 100\d+ 0 0$/);
+  assert.is(recordOf(path.join(upper, "folder")), "");
+  assert.match(recordOf(path.join(upper, "tool")), /^1000 8 100\d+ 0 0$/);
+});
+
+Owners("the next step sees them, and what it moves keeps them", async () => {
+  const store = new Store("single");
+  await store.run(
+    "echo x > f; chown 5:6 f; ln -s f l; chown -h 3:4 l; mkfifo p; chown 1:2 p; ln -s x gone; chown -h 9 gone",
+  );
+  const { lines, links } = await store.run(`
+    stat -c "%n %u:%g" f l p low kept
+    mv low high; mv l /home/moved; mv f g; rm gone; ln -s y gone; ln -s z own; cp -a /home/moved again
+    stat -c "%n %u:%g" high /home/moved g gone own again p`);
+  assert.equal(lines, [
+    ...["f 5:6", "l 3:4", "p 1:2", "low 7:70", "kept 77:700"],
+    ...["high 7:70", "/home/moved 3:4", "g 5:6", "gone 0:0", "own 0:0", "again 3:4", "p 1:2"],
+  ]);
+  assert.equal(links, ["again 3 4 120777 0 0", "high 7 70 120777 0 0", "home/moved 3 4 120777 0 0"]);
+  const third = await store.run('stat -c "%n %u:%g" high /home/moved kept gone; find / -xdev -user 3 | sort');
+  assert.equal(third.lines.slice(0, 4), ["high 7:70", "/home/moved 3:4", "kept 77:700", "gone 0:0"]);
+  assert.equal(third.lines.slice(4), ["/again", "/home/moved"]);
+  assert.equal(third.links, []);
+});
+
+Owners("what nobody changes is not copied up", async () => {
+  const store = new Store("single");
+  const { status, upper, links } = await store.run("find / -xdev > /dev/null; stat -L low; chown 0:0 /dev/null; true");
+  assert.is(status, 0);
+  assert.equal(fs.readdirSync(upper), []);
+  assert.equal(links, []);
+});
+
+Owners("paths are those of the caller", async () => {
+  const store = new Store("single");
+  const { lines } = await store.run(`
+    mkdir -p a/b root; echo x > a/b/f; ln -s /a/b/f abs; ln -s ../b/f a/rel; ln -s f a/b/up
+    chown 1:1 abs; chown -h 2:2 abs; cd a/b; chown 3:3 ../b/../../a/b/f; stat -c "%n %u" f ../../abs; stat -L -c "%n %u" up ../../abs
+    exec 5<f; chown 4:4 /proc/self/fd/5; stat -L -c "%u" /proc/self/fd/5; rm f; chown 6:6 /proc/self/fd/5; stat -L -c "%u" /dev/fd/5
+    cd /; cp -a bin root/; echo x > root/f; ln -s /f root/link; chroot root /bin/chown 8:8 /link; stat -c "%n %u" root/f; stat -c %u /f`);
+  assert.equal(lines.slice(0, 7), ["f 3", "../../abs 2", "up 3", "../../abs 3", "4", "6", "root/f 8"]);
+  assert.match(lines[7] ?? "", /can't stat '\/f'/);
+});
+
+Owners.run();
+
+const Processes = suite("the supervisor, processes");
+
+Processes("a process is whom it made itself, for good", async () => {
+  const store = new Store("single");
+  const { lines } = await store.run(`
+    id; su bob -c "id; id -u; su root -c id < /dev/null; sh -c 'sh -c id'; chown 0 /tmp; echo $?"; id -u
+    start-stop-daemon -S -b -c bob:mail -x /bin/env -- sh -c "id > /tmp/daemon; touch /tmp/made"
+    while ! test -e /tmp/made; do usleep 10000; done; cat /tmp/daemon; stat -c %u:%g /tmp/made`);
+  const text = lines.join("\n");
+  assert.match(lines[0] ?? "", /^uid=0\(root\) gid=0\(root\)/);
+  assert.match(
+    lines[1] ?? "",
+    /^uid=1000\(bob\) gid=1000\(bob\) groups=(8\(mail\),1000\(bob\)|1000\(bob\),8\(mail\))$/,
+  );
+  assert.is(lines[2], "1000");
+  assert.match(text, /su: must be suid to work properly|incorrect password|can't set groups/);
+  assert.not.match(lines.slice(2, -3).join("\n"), /uid=0/);
+  assert.match(text, /chown: \/tmp: Operation not permitted/);
+  assert.match(lines.at(-2) ?? "", /^uid=1000\(bob\) gid=8\(mail\)/);
+  assert.is(lines.at(-1), "1000:8");
+});
+
+Processes("the first one is the step's user", async () => {
+  const store = new Store("single");
+  const { lines } = await store.run(
+    `id; touch /tmp/x; mkdir /tmp/y; stat -c "%u:%g" /tmp/x /tmp/y; chown 0 /tmp/x || id -u`,
+    {
+      uid: 1000,
+      gid: 8,
+      groups: [1000, 33],
+    },
+  );
+  assert.equal(lines, [
+    "uid=1000(bob) gid=8(mail) groups=33,1000(bob)",
+    ...["1000:8", "1000:8"],
+    ...["chown: /tmp/x: Operation not permitted", "1000"],
+  ]);
+});
+
+Processes("what a process makes belongs to it, or to its folder's group", async () => {
+  const store = new Store("single");
+  const { lines, links } = await store.run(`
+    mkdir shared; chown 0:33 shared; chmod 2777 shared; ln -s /home/target home/dangling
+    su bob -c 'umask 027; cd home; echo x > f; echo y >> dangling; set -C; echo z > exclusive; mkdir d; ln -s f l; mkfifo p; cd /shared
+      echo x > f; mkdir d; echo > d/inner'
+    cd home; stat -c "%n %u:%g %a" f target exclusive d l p; cat target exclusive; cd /shared; echo > root; stat -c "%n %u:%g %a" f d d/inner root`);
+  assert.equal(lines, [
+    ...["f 1000:1000 640", "target 1000:1000 640", "exclusive 1000:1000 640", "d 1000:1000 750", "l 1000:1000 777"],
+    ...["p 1000:1000 640", "y", "z", "f 1000:33 640", "d 1000:33 2750", "d/inner 1000:33 640", "root 0:33 644"],
+  ]);
+  assert.equal(links, ["home/l 1000 1000 120777 0 0", "home/p 1000 1000 10640 0 0"]);
+});
+
+Processes("a set-id program runs as its owner", async () => {
+  const store = new Store("single");
+  // busybox gives up what it got by a set-id bit, except as su, which insists on it.
+  const { lines } = await store.run(`
+    sed -i s/root:x:/root::/ etc/passwd; rm bin/su; cp bin/busybox bin/su; su bob -c "su root -c id"
+    chmod 4755 bin/su; su bob -c "su root -c id"; chown 44 bin/su; stat -c %a bin/su; chmod 4755 bin/su; su bob -c "su root -c id"`);
+  const refused = "su: must be suid to work properly";
+  assert.equal(lines, [refused, "uid=0(root) gid=0(root) groups=0(root)", "755", refused]);
+});
+
+Processes("processes that are killed while they wait do no harm", async () => {
+  const store = new Store("single");
+  const { status, lines } = await store.run(`
+    for each in $(seq 40); do
+      (while true; do stat /etc/passwd > /dev/null; touch /tmp/$each; chown $each /tmp/$each; rm /tmp/$each; done) &
+      usleep 3000
+      kill -9 $!
+    done 2> /dev/null
+    touch last; chown 5 last; stat -c %u last`);
+  assert.is(status, 0);
+  assert.equal(lines, ["5"]);
+});
+
+Processes.run();
+
+const Devices = suite("the supervisor, devices");
+
+for (const mode of ["single", "userns"] as const) {
+  Devices(`${mode}: a device is a file with a record, a fifo is one`, async () => {
+    const store = new Store(mode);
+    const { lines, upper } = await store.run(`
+      mknod null c 1 3; mknod -m 640 disk b 259 300; mknod pipe p; mknod null c 1 3; stat -c "%n %F" pipe; mknod mark c 0 0
+      su bob -c "mknod /home/x c 1 3"`);
+    assert.equal(lines, [
+      ...["mknod: null: File exists", "pipe fifo", "mknod: mark: Operation not permitted"],
+      "mknod: /home/x: Operation not permitted",
+    ]);
+    assert.is(recordOf(path.join(upper, "null")), "0 0 20644 1 3");
+    assert.match(recordOf(path.join(upper, "disk")), /^0 0 60\d+ 259 300$/);
+    assert.ok(fs.lstatSync(path.join(upper, "null")).isFile());
+    assert.is(fs.lstatSync(path.join(upper, "disk")).mode & 0o777, 0o640);
+    assert.ok(fs.lstatSync(path.join(upper, "pipe")).isFIFO());
+    assert.not.ok(fs.existsSync(path.join(upper, "mark")));
+  });
+}
+
+Devices("where owners are on record, a step sees its devices", async () => {
+  const store = new Store("single");
+  await store.run("mknod null c 1 3; chown 3:4 null; chmod 600 null");
+  const { lines } = await store.run('stat -c "%n %F %t %T %u:%g %a" null; test -c null && echo yes');
+  assert.equal(lines, ["null character special file 1 3 3:4 600", "yes"]);
+});
+
+Devices.run();
