@@ -13,6 +13,7 @@ use crew::Crew;
 use rustix::fs::{fchmod, fchown, fremovexattr, mkdirat, Mode, CWD};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use writer::{Hand, Writing};
@@ -90,9 +91,25 @@ fn write(request: &Unpack, table: &Table, plan: &Plan<'_>, hand: &mut Hand<'_>) 
     } else {
         write_side_by_side(table, plan, &sources, hand)?;
     }
+    // A step that writes to one name of a lower file changes that name alone where layers are stacked: overlayfs copies
+    // the file under that name. So in a tree that the step itself changes each name has a file of its own.
+    let names: HashSet<Vec<u8>> = match writing.is_fresh {
+        true => HashSet::new(),
+        false => plan.links.iter().map(|number| table.entry(*number as usize).link.to_vec()).collect(),
+    };
+    let numbers = plan.contents.iter().map(|number| (table.entry(*number as usize).path, *number));
+    let originals: HashMap<&[u8], u32> = numbers.filter(|(path, _)| names.contains(*path)).collect();
     for number in &plan.links {
         let entry = table.entry(*number as usize);
-        hand.link(&entry, !writing.is_fresh).map_err(|failure| failure.at(entry.path))?;
+        let replace = !writing.is_fresh;
+        let written = match originals.get(entry.link) {
+            Some(original) => {
+                let copy = Entry { path: entry.path, ..table.entry(*original as usize) };
+                hand.copy(&copy, entry.link, replace)
+            }
+            None => hand.link(&entry, replace),
+        };
+        written.map_err(|failure| failure.at(entry.path))?;
         writing.job.advance(0, 1)?;
     }
     let bytes = order().map(|number| table.entry(number).size).sum();

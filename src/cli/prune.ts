@@ -12,7 +12,7 @@ export const pruneCommand = command({
   usage: "[OPTIONS]",
   about:
     "Frees the space of what is only kept to make later builds faster, the least recently used first: cache records and " +
-    "layers that no image has, unpacked layers, cache mounts, and what killed processes left behind. Images stay, and so " +
+    "layers that no image has, unpacked layers, cache mounts, failed steps that were kept, and what killed processes left behind. Images stay, and so " +
     "does what a running build uses.",
   options: pruneOptions,
   operands: { min: 0, max: 0, what: "nothing" },
@@ -44,7 +44,7 @@ export const pruneCommand = command({
 type Typed = Values<typeof pruneOptions>;
 
 const KINDS: Readonly<Record<string, readonly PrunedItem["kind"][]>> = {
-  regular: ["record", "layer", "blob"],
+  regular: ["record", "layer", "failedStep", "blob"],
   "source.local": ["context"],
   "exec.cachemount": ["cacheMount"],
 };
@@ -85,6 +85,7 @@ const NOUNS: Readonly<Record<PrunedItem["kind"], string>> = {
   record: "cache record",
   layer: "layer",
   cacheMount: "cache mount",
+  failedStep: "failed step",
   context: "context",
   blob: "blob",
   leftover: "leftover",

@@ -266,10 +266,10 @@ Processes("a set-id program runs as its owner", async () => {
   const store = new Store("single");
   // busybox gives up what it got by a set-id bit, except as su, which insists on it.
   const { lines } = await store.run(`
-    sed -i s/root:x:/root::/ etc/passwd; rm bin/su; cp bin/busybox bin/su; su bob -c "su root -c id"
-    chmod 4755 bin/su; su bob -c "su root -c id"; chown 44 bin/su; stat -c %a bin/su; chmod 4755 bin/su; su bob -c "su root -c id"`);
+    sed -i s/root:x:/root::/ etc/passwd; rm bin/su; cp bin/busybox bin/su; su bob -c "/bin/su root -c 'id -u'"
+    chmod 4755 bin/su; su bob -c "/bin/su root -c 'id -u'"; chown 44 bin/su; stat -c %a bin/su; chmod 4755 bin/su; su bob -c "/bin/su root -c 'id -u'"`);
   const refused = "su: must be suid to work properly";
-  assert.equal(lines, [refused, "uid=0(root) gid=0(root) groups=0(root)", "755", refused]);
+  assert.equal(lines, [refused, "0", "755", refused]);
 });
 
 Processes("processes that are killed while they wait do no harm", async () => {

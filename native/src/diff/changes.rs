@@ -174,8 +174,10 @@ fn differing(changed: &Changed<'_>, parents: &Parents, job: &Job) -> Result<Vec<
         differs[number] = true;
     }
     for names in names_of_files(candidates).into_values() {
+        // A new name of a file that was there is a file of its own in the layer, as with BuildKit: what is unchanged
+        // stays out. Files that were two and have become one are told only by that.
         let is_other = |number: &usize| places[*number] != places[names[0]] || places[*number].is_none();
-        if names.iter().any(|number| differs[*number]) || names.iter().any(is_other) {
+        if !names.iter().any(|number| differs[*number]) && names.iter().any(is_other) {
             names.iter().for_each(|number| differs[*number] = true);
         }
     }
@@ -247,7 +249,12 @@ fn names_of_files(candidates: &[Candidate]) -> HashMap<(u64, u64), Vec<usize>> {
 
 /// For each further name of a file that is in the layer the candidate that has the content: the first in tree order.
 fn groups(changed: &Changed<'_>, differs: &[bool]) -> HashMap<usize, usize> {
-    let files = names_of_files(&changed.candidates);
-    let names = files.into_values().filter(|names| differs[names[0]]);
-    names.flat_map(|names| names[1..].iter().map(|number| (*number, names[0])).collect::<Vec<_>>()).collect()
+    let mut groups = HashMap::new();
+    for names in names_of_files(&changed.candidates).into_values() {
+        let mut written = names.into_iter().filter(|number| differs[*number]);
+        if let Some(first) = written.next() {
+            groups.extend(written.map(|number| (number, first)));
+        }
+    }
+    groups
 }

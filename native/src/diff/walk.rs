@@ -37,6 +37,8 @@ pub struct Item {
 }
 
 impl Item {
+    // Not every processor's kernel has a number of links of 64 bits.
+    #[allow(clippy::unnecessary_cast)]
     fn new(path: Vec<u8>, stat: &Stat) -> Item {
         let number = stat.st_rdev;
         Item {
@@ -50,7 +52,7 @@ impl Item {
             changed: (stat.st_ctime, stat.st_ctime_nsec as u32),
             device: stat.st_dev,
             inode: stat.st_ino,
-            links: stat.st_nlink,
+            links: stat.st_nlink as u64,
             major: major(number),
             minor: minor(number),
         }

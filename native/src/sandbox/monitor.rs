@@ -10,7 +10,7 @@ use super::supervisor::{Credentials, Supervised, Supervisor};
 use super::wire::{receive, send, Tell};
 use super::{descendants, forward, namespaces};
 use crate::failure::{Code, Failure, Result};
-use rustix::event::{poll, PollFd, PollFlags};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{kill_process, set_parent_process_death_signal, wait, Pid, Signal, WaitOptions, WaitStatus};
@@ -114,14 +114,17 @@ fn start_and_wait(
             started: Instant::now(),
         };
     let status = watched.wait(control, signals, plan);
-    if mode == Mode::Chroot {
-        descendants::end_all()?;
+    let elapsed = watched.started.elapsed();
+    if status.is_err() {
+        watched.end()?;
     }
+    // In a chroot these are all that came of the step; else its first process, should that still be there.
+    descendants::end_all()?;
     watched.end_supervision()?;
     let status = status?;
     match watched.failure {
         Some(failure) => Err(failure),
-        None => Ok(Ended { status, elapsed: watched.started.elapsed() }),
+        None => Ok(Ended { status, elapsed }),
     }
 }
 
@@ -151,20 +154,30 @@ fn become_step(
     handover: &OwnedFd,
 ) -> ! {
     let begun = || -> Result<()> {
-        // Should the monitor be killed, too, this is what ends the step.
-        set_parent_process_death_signal(Some(Signal::KILL)).called("prctl(PR_SET_PDEATHSIG)")?;
+        end_with_monitor()?;
+        // One that was killed before that is never seen to end.
+        let mut polled = [PollFd::new(&words, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec::default())).called("poll")?;
+        if !polled[0].revents().is_empty() {
+            exit_now(126);
+        }
         reset_signals().called("sigprocmask")?;
         rustix::process::setsid().called("setsid")?;
         group.map_or(Ok(()), Group::enter)
     };
     let failure = match begun() {
         Err(failure) => failure,
-        Ok(()) if mode == Mode::Chroot => super::chroot::enter(plan),
+        Ok(()) if mode == Mode::Chroot => super::chroot::enter(plan, handover),
         Ok(()) => namespaces::enter(plan, mode, handover),
     };
     // A monitor that is gone needs no reason.
     let told = send(&mut words, &Tell::failed(failure));
     exit_now(if told.is_ok() { 127 } else { 126 })
+}
+
+/// Should the monitor be killed, too, this is what ends the step. To be said again when ids have changed.
+pub fn end_with_monitor() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).called("prctl(PR_SET_PDEATHSIG)")
 }
 
 /// Turns the monitor's own output to nowhere.

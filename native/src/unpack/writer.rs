@@ -6,6 +6,7 @@ use crate::record::{Record, Records, STAT};
 use crate::sandbox::protocol::Owners;
 use crate::session::{lock, Job};
 use crate::table::{Entry, Kind};
+use crate::pieces::PIECE;
 use crate::trees::remove_at;
 use crate::zeros::is_zero;
 use rustix::fs::{
@@ -15,6 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -121,6 +123,23 @@ impl<'a> Hand<'a> {
             chmodat(at, name, mode, AtFlags::empty())?;
         }
         Ok(utimensat(at, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Writes a file with the content of one that is there already.
+    pub fn copy(&mut self, entry: &Entry<'_>, from: &[u8], replace: bool) -> Result<()> {
+        let (folder, name) = split(from);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut original = File::from(openat(self.folders.at(folder, false)?, name, flags, Mode::empty())?);
+        let mut file = self.begin(entry, replace)?;
+        let mut piece = vec![0; entry.size.clamp(1, PIECE as u64) as usize];
+        loop {
+            let count = original.read(&mut piece)?;
+            if count == 0 {
+                return self.writing.finish(file, entry);
+            }
+            file.write(&piece[..count])?;
+            self.writing.job.advance(count as u64, 0)?;
+        }
     }
 
     /// Makes a hard link to a file that is there.

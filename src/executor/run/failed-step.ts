@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { KbuildError } from "../../errors.ts";
 import type { SandboxMode } from "../../native/sandbox-protocol.ts";
 import { storeFault } from "../../oci/layout/faults.ts";
+import { markUsed } from "../../oci/layout/last-use.ts";
 import type { Store } from "../../oci/layout/store.ts";
+import { isLayer } from "../cache.ts";
 import type { LayerReference } from "../state.ts";
 import type { Process } from "./worker.ts";
 
@@ -58,8 +60,37 @@ export function findFailedStep(store: Store, name: string): FailedStep {
     });
   }
   const folder = join(store.root, FOLDER, name);
+  markUsed(join(folder, RECORD));
   const step = JSON.parse(readFileSync(join(folder, RECORD), "utf8")) as Omit<FailedStep, "name" | "tree">;
   return { ...step, name, tree: join(folder, TREE) };
+}
+
+/** A failed step that is kept, for whoever looks through the store. */
+export interface KeptStep {
+  readonly folder: string;
+  /** The file in the folder that says what it is; its time is that of the last use. */
+  readonly record: string;
+  /** Undefined when the record cannot be read; that of one whose step is just being kept is not there yet. */
+  readonly layers: readonly LayerReference[] | undefined;
+}
+
+/** All failed steps that are kept, also such as cannot be used. */
+export function keptSteps(store: Store): KeptStep[] {
+  const root = join(store.root, FOLDER);
+  if (!existsSync(root)) return [];
+  return readdirSync(root).map((name) => {
+    const folder = join(root, name);
+    return { folder, record: RECORD, layers: layersOf(join(folder, RECORD)) };
+  });
+}
+
+function layersOf(record: string): readonly LayerReference[] | undefined {
+  try {
+    const { layers } = JSON.parse(readFileSync(record, "utf8")) as Partial<FailedStep>;
+    return Array.isArray(layers) && layers.every(isLayer) ? layers : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function namesOf(store: Store): string[] {

@@ -1,10 +1,12 @@
+import { rmSync } from "node:fs";
 import { Draft } from "../../layers/draft.ts";
-import { EntryType, encodeEntries } from "../../layers/entry-table.ts";
+import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
 import { mapped } from "../../layers/sequence.ts";
 import { Tree } from "../../layers/tree.ts";
 import type { SandboxMount } from "../../native/sandbox-protocol.ts";
 import { withLock } from "../../oci/layout/lock.ts";
 import { copyInto } from "../copy/into.ts";
+import type { SourceTree } from "../copy/sources.ts";
 import type { Tools } from "../tools.ts";
 import { type CacheMountUse, cacheMountKey, takeCacheMount } from "./cache-mount.ts";
 import type { MountSource } from "./mount-source.ts";
@@ -139,31 +141,53 @@ async function layersOf(
 /** What a source that is a file is called where it is laid out. */
 const FILE = "file";
 
-/** Writes a source into a folder, as root's: a folder's content, or the file. */
+/** Writes a source into a folder: a folder's content, or the file. */
 async function layOut(tools: Tools, workshop: Workshop, source: MountSource, output: string): Promise<void> {
   const { tree, match } = source;
   const isFolder = match.entry.type === EntryType.directory;
   const draft = new Draft(new Tree([]));
-  copyInto(
-    draft,
-    match,
-    { path: isFolder ? "" : FILE, isFolder },
-    {
-      owner: undefined,
-      mode: undefined,
-      folderMode: 0o755,
-      now: tools.clock.mtime(),
-      exclude: undefined,
-      parents: false,
-    },
-  );
+  const destination = { path: isFolder ? "" : FILE, isFolder };
+  const now = tools.clock.mtime();
+  const asItIs = { owner: undefined, mode: undefined, folderMode: 0o755, now, exclude: undefined, parents: false };
+  copyInto(draft, match, destination, asItIs);
   const root = isFolder && match.entry.path !== "" ? [{ ...match.entry, path: "" }] : [];
-  const items = draft.items();
-  await workshop.sandbox.client.extract(
-    { output, roots: tree.roots, blobs: tree.blobs, temporary: tools.store.temporaryFolder },
-    encodeEntries([...root, ...mapped(items, ({ entry }) => entry)]),
-    { signal: tools.signal },
-  );
+  await writeTree(tools, workshop, tree, [...root, ...mapped(draft.items(), ({ entry }) => entry)], output);
+}
+
+/**
+ * Makes a folder with these files, the first of which may be the folder itself. By way of a layer: that way owners and
+ * devices come out as the sandbox keeps them.
+ */
+async function writeTree(
+  tools: Tools,
+  workshop: Workshop,
+  sources: Pick<SourceTree, "roots" | "blobs">,
+  entries: readonly Entry[],
+  output: string,
+): Promise<void> {
+  const { store, signal } = tools;
+  const path = store.temporaryPath();
+  const index = store.temporaryPath();
+  const { client, owners } = workshop.sandbox;
+  try {
+    await client.pack(
+      {
+        output: { path },
+        index,
+        compression: { kind: "none", level: 0 },
+        roots: sources.roots,
+        blobs: sources.blobs,
+        purpose: "layer",
+        temporary: store.temporaryFolder,
+      },
+      encodeEntries(entries),
+      { signal },
+    );
+    const blob = { path, compression: "none" } as const;
+    await client.unpack({ blob, index, output, form: "layer", owners }, { signal });
+  } finally {
+    for (const each of [path, index]) rmSync(each, { force: true });
+  }
 }
 
 /** The folder of a cache mount, made when there is none yet. */
@@ -189,16 +213,13 @@ async function cacheOf(
   }
 
   async function begin(output: string): Promise<void> {
-    if (source !== undefined) await layOut(tools, workshop, source, output);
-    await workshop.sandbox.client.extract(
-      { output, roots: [], blobs: [], temporary: store.temporaryFolder },
-      encodeEntries([rootFolder(mode, uid, gid, tools)]),
-      { signal },
-    );
+    if (source !== undefined) return layOut(tools, workshop, source, output);
+    const folder = rootFolder(mode, uid, gid, tools);
+    return writeTree(tools, workshop, { roots: [], blobs: [] }, [folder], output);
   }
 }
 
-function rootFolder(mode: number, uid: number, gid: number, tools: Tools) {
+function rootFolder(mode: number, uid: number, gid: number, tools: Tools): Entry {
   return {
     path: "",
     type: EntryType.directory,
@@ -211,6 +232,6 @@ function rootFolder(mode: number, uid: number, gid: number, tools: Tools) {
     xattrs: [],
     digest: undefined,
     inodeGroup: 0,
-    source: { kind: "none" as const },
+    source: { kind: "none" },
   };
 }

@@ -1,10 +1,10 @@
 import { NativeClient } from "../../native/client.ts";
 import type { SandboxRoot } from "../../native/sandbox-protocol.ts";
 import { holdStore } from "../../oci/layout/in-use.ts";
-import { defaultRoot, openStore } from "../../oci/layout/store.ts";
+import { defaultRoot, openStore, type Store } from "../../oci/layout/store.ts";
 import { LayerPool } from "../layer-pool.ts";
 import { Clock } from "../tools.ts";
-import { findFailedStep } from "./failed-step.ts";
+import { type FailedStep, findFailedStep } from "./failed-step.ts";
 import { LayerTrees } from "./layer-trees.ts";
 import { makeFolder } from "./roots.ts";
 import { openBuildSandbox } from "./sandbox.ts";
@@ -28,12 +28,24 @@ export async function runInFailedStep(
   options: FailedStepOptions = {},
 ): Promise<number> {
   const store = openStore(options.root ?? defaultRoot(process.env), { create: false });
-  const step = findFailedStep(store, name);
-  const signal = options.signal ?? new AbortController().signal;
   const use = holdStore(store);
-  const native = new NativeClient();
+  try {
+    return await runHeld(store, findFailedStep(store, name), command, options);
+  } finally {
+    use.release();
+  }
+}
+
+async function runHeld(
+  store: Store,
+  step: FailedStep,
+  command: readonly string[],
+  options: FailedStepOptions,
+): Promise<number> {
+  const signal = options.signal ?? new AbortController().signal;
   const sandbox = await openBuildSandbox(store, step.mode, signal, () => undefined);
   const { client } = sandbox;
+  const native = new NativeClient();
   try {
     const tools = { store, pool: new LayerPool(store, native, signal), clock: new Clock(undefined), signal };
     let root: SandboxRoot = { kind: "copy", path: step.tree };
@@ -48,6 +60,5 @@ export async function runInFailedStep(
     return exited.status ?? 128 + (exited.signal ?? 0);
   } finally {
     await Promise.all([client.close(), native.close()]);
-    use.release();
   }
 }

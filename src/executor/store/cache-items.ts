@@ -3,12 +3,13 @@ import { basename, join } from "node:path";
 import { errnoOf } from "../../oci/layout/faults.ts";
 import { imageParts } from "../../oci/layout/parts.ts";
 import type { Store } from "../../oci/layout/store.ts";
+import { keptSteps } from "../run/failed-step.ts";
 import { layerFolders, tarSizeOf } from "./layer-folders.ts";
 import { namesIn, type StoredRecord, storedRecords } from "./records.ts";
 
 /** Something that the store keeps so that later builds are faster, and that can be made anew. */
 export interface CacheItem {
-  readonly kind: "record" | "layer" | "cacheMount" | "context" | "blob";
+  readonly kind: "record" | "layer" | "cacheMount" | "failedStep" | "context" | "blob";
   readonly path: string;
   /** The file whose time says when it was last used, below `path`; "" for `path` itself. */
   readonly stamp: string;
@@ -16,7 +17,7 @@ export interface CacheItem {
   readonly used: number;
   /** Bytes on disk, of unpacked layers about; without the blobs of a record. */
   readonly size: number;
-  /** Digests of blobs that a record needs. */
+  /** Digests of blobs that a record or a failed step needs. */
   readonly blobs: readonly string[];
   /** Whether an image of the store came of it: without it the next build of the image takes longer. */
   readonly isOfImage: boolean;
@@ -32,7 +33,7 @@ export interface CacheContents {
 }
 
 /**
- * Looks through a store. Blobs that neither an image nor a record needs are items of their own.
+ * Looks through a store. Blobs that nothing needs are items of their own.
  * @throws KbuildError `machine.storeDamaged` when index.json cannot be read: nothing tells then what images need
  */
 export function cacheContents(store: Store): CacheContents {
@@ -41,25 +42,34 @@ export function cacheContents(store: Store): CacheContents {
   const imageBlobs = new Set<string>(images.flatMap((image) => image.blobs.map((blob) => blob.digest)));
   const imageLayers = new Set<string>(images.flatMap((image) => image.layers.map((layer) => layer.diffId)));
   const records = [...storedRecords(store)].map((record) => recordItem(record, imageBlobs, imageLayers, blobs));
-  const needed = new Set([...imageBlobs, ...records.flatMap((record) => record.blobs)]);
+  const failed = failedItems(store);
+  const needed = new Set([...imageBlobs, ...[...records, ...failed].flatMap((item) => item.blobs)]);
   const orphans = [...blobs].flatMap(([digest, blob]): CacheItem[] =>
     needed.has(digest)
       ? []
       : [{ kind: "blob", path: blobPath(store, digest), stamp: "", ...blob, blobs: [], isOfImage: false }],
   );
   return {
-    items: [...records, ...layerItems(store, imageLayers), ...mountItems(store), ...contextItems(store), ...orphans],
+    items: [
+      ...records,
+      ...layerItems(store, imageLayers),
+      ...mountItems(store),
+      ...failed,
+      ...contextItems(store),
+      ...orphans,
+    ],
     imageBlobs,
     blobs,
   };
 }
 
-/** Digests of all blobs that an image or a record needs now. */
+/** Digests of all blobs that an image, a record or a failed step needs now. */
 export function neededBlobs(store: Store): ReadonlySet<string> {
   const needed = new Set<string>();
   for (const image of imageParts(store, (blob) => store.hasBlob(blob))) {
     for (const blob of image.blobs) needed.add(blob.digest);
   }
+  for (const { layers = [] } of keptSteps(store)) for (const layer of layers) needed.add(layer.blob.digest);
   for (const record of storedRecords(store)) for (const blob of record.blobs) needed.add(blob.digest);
   return needed;
 }
@@ -139,6 +149,15 @@ function mountItems(store: Store): CacheItem[] {
     const used = lastUse(path, "info.json") ?? lastUse(path, "") ?? 0;
     const stamp = lastUse(path, "info.json") === undefined ? "" : "info.json";
     return { kind: "cacheMount", path, stamp, used, size: sizeOnDisk(path), blobs: [], isOfImage: false };
+  });
+}
+
+function failedItems(store: Store): CacheItem[] {
+  return keptSteps(store).map(({ folder, record, layers = [] }) => {
+    const stamp = lastUse(folder, record) === undefined ? "" : record;
+    const used = lastUse(folder, stamp) ?? 0;
+    const blobs = layers.map((layer) => layer.blob.digest);
+    return { kind: "failedStep", path: folder, stamp, used, size: sizeOnDisk(folder), blobs, isOfImage: false };
   });
 }
 

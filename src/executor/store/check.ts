@@ -9,6 +9,7 @@ import { defaultRoot, openStore, type Store } from "../../oci/layout/store.ts";
 import { leftovers } from "../../oci/layout/sweep.ts";
 import type { Descriptor, Digest } from "../../oci/types.ts";
 import { compressionOf } from "../layer-pool.ts";
+import { keptSteps } from "../run/failed-step.ts";
 import type { LayerReference } from "../state.ts";
 import { Bin } from "./bin.ts";
 import { Findings, type StoreFinding } from "./findings.ts";
@@ -88,6 +89,7 @@ class Check {
     const records = await this.#checkRecords();
     for (const folder of folders) await this.#checkFolder(folder);
     await this.#checkStrangers();
+    await this.#checkFailedSteps();
     await this.#checkLeftovers();
     return { images, ...blobs, records, layers: folders.length };
   }
@@ -277,6 +279,21 @@ class Check {
       const info = cacheMountFault(path);
       if (info === undefined) continue;
       await this.#findings.add({ kind: "cacheMount", severity: "damage", path, message: info }, () => this.#take(path));
+    }
+  }
+
+  async #checkFailedSteps(): Promise<void> {
+    for (const { folder, record, layers } of keptSteps(this.#store)) {
+      // Without a record it is being kept just now, or goes away.
+      if (!fs.existsSync(join(folder, record))) continue;
+      const lost = layers?.find(({ blob }) => !this.#isWhole(blob));
+      const message =
+        layers === undefined
+          ? "its record cannot be read"
+          : lost && `the layer ${lost.blob.digest} that it ran on is missing or damaged`;
+      if (message === undefined) continue;
+      const finding = { kind: "failedStep", severity: "damage", path: folder, message } as const;
+      await this.#findings.add(finding, () => this.#take(folder));
     }
   }
 

@@ -3,7 +3,7 @@ import type { Store } from "../../oci/layout/store.ts";
 
 /** Something in the store that should not be so. */
 export interface StoreFinding {
-  readonly kind: "index" | "blob" | "image" | "record" | "layer" | "cacheMount" | "leftover";
+  readonly kind: "index" | "blob" | "image" | "record" | "layer" | "cacheMount" | "failedStep" | "leftover";
   /** `damage`: data that is not what it should be. `leftover`: what takes space and does no harm. */
   readonly severity: "damage" | "leftover";
   /** Below the store's folder; of an image its name. */

@@ -73,7 +73,7 @@ RUN --mount=type=secret,id=file,required=true --mount=type=secret,id=file,target
 RUN [ ! -e /run/secrets/file ] && [ ! -s /etc/app/key ] && [ -z "$TOKEN" ] && env >/env
 `;
 
-for (const progress of ["plain", "rawjson", "quiet"]) {
+for (const progress of ["plain", "json", "quiet"]) {
   Secrets(`--progress=${progress}: not in the store, the image, the output, the list of processes`, async (ground) => {
     const context = contextFor(ground, BUILD);
     await inEach(ground.situations.all, (each) => hidden(ground, each, context, progress, []));

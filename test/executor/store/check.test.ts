@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { checkStore } from "../../../src/api.ts";
-import { type SampleStore, sampleStore } from "./sample-store.ts";
+import { keepStep, type SampleStore, sampleStore } from "./sample-store.ts";
 
 const Check = suite("check of the store");
 
@@ -131,6 +131,15 @@ const DAMAGES: readonly (readonly [string, (store: SampleStore, names: Names) =>
     (store) => fs.mkdirSync(store.at("cache-mounts/key/data"), { recursive: true }),
     [/^cacheMount cache-mounts\/key$/],
   ],
+  [
+    "a failed step's record is no JSON",
+    (store) => {
+      fs.mkdirSync(store.at("failed/failed-1/tree"), { recursive: true });
+      fs.writeFileSync(store.at("failed/failed-1/step.json"), "{");
+    },
+    [/^failedStep failed\/failed-1$/],
+  ],
+  ["a layer of a failed step is gone", (store) => keepStep(store, "0".repeat(64)), [/^failedStep failed\/failed-1$/]],
   ["index.json is no JSON", (store) => fs.writeFileSync(store.at("index.json"), "{"), [/^index index\.json$/]],
 ];
 

@@ -8,7 +8,7 @@ import { holdStore } from "../../../src/oci/layout/in-use.ts";
 import { takeLock } from "../../../src/oci/layout/lock.ts";
 import { ownIdentity } from "../../../src/oci/layout/process.ts";
 import { openStore } from "../../../src/oci/layout/store.ts";
-import { age, filesBelow, type SampleStore, sampleStore } from "./sample-store.ts";
+import { age, filesBelow, keepStep, type SampleStore, sampleStore } from "./sample-store.ts";
 
 const Prune = suite("prune");
 const HOUR = 3_600_000;
@@ -177,6 +177,24 @@ Prune("what killed processes left behind goes, what the living have stays", asyn
   const { removed } = await prune({ root: store.root });
   assert.equal(removed.filter((one) => one.kind === "leftover").length, 1);
   assert.equal(fs.readdirSync(store.at("tmp")), [`${place}-${pid}-${started}-x`]);
+});
+
+Prune("a failed step keeps the layers that it ran on, until it goes itself", async () => {
+  const store = sampleStore();
+  const { layers } = await store.build();
+  await remove("sample:1", { root: store.root });
+  const [{ digest, size } = { digest: "", size: 0 }] = layers;
+  keepStep(store, digest.slice("sha256:".length), size);
+  age(store.root, HOUR);
+  const then = new Date();
+  fs.utimesSync(store.at("failed/failed-1/step.json"), then, then);
+  await prune({ root: store.root, all: true, unusedFor: HOUR / 2 });
+  assert.equal(filesBelow(store.at("blobs/sha256")), [digest.slice("sha256:".length)]);
+  await sound(store);
+  age(store.root, HOUR);
+  const { removed } = await prune({ root: store.root });
+  assert.ok(removed.some((one) => one.kind === "failedStep" && one.size >= 10_000));
+  assert.equal([filesBelow(store.at("blobs")), filesBelow(store.at("failed"))], [[], []]);
 });
 
 Prune("a store that is not there is empty", async () => {

@@ -51,3 +51,12 @@ export function filesBelow(folder: string): string[] {
   const names = fs.readdirSync(folder, { recursive: true }) as string[];
   return names.filter((name) => !fs.lstatSync(path.join(folder, name)).isDirectory()).sort();
 }
+
+/** Puts a failed step into a store, as `--keep-failed` does, that ran on one layer. */
+export function keepStep(store: SampleStore, layer: string, size = 1): void {
+  fs.mkdirSync(store.at("failed/failed-1/tree"), { recursive: true });
+  fs.writeFileSync(store.at("failed/failed-1/tree/file"), Buffer.alloc(10_000));
+  const digest = `sha256:${layer}`;
+  const blob = { mediaType: "application/vnd.oci.image.layer.v1.tar", digest, size };
+  fs.writeFileSync(store.at("failed/failed-1/step.json"), JSON.stringify({ layers: [{ diffId: digest, blob }] }));
+}

@@ -9,6 +9,7 @@ use super::monitor::filter;
 use super::seccomp;
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
 use crate::failure::{Failure, Result};
+use crate::unpack::implied;
 use mounts::{Ready, Root};
 use rustix::fs::{openat, OFlags, CWD};
 use rustix::io::Errno;
@@ -116,15 +117,16 @@ fn mount_root(root: &SandboxRoot, tree: Option<OwnedFd>, ready: &[Ready], stagin
     let SandboxRoot::Overlay { lower, scratch } = root else {
         return Err(super::fault::fault("mount(root)", Errno::INVAL));
     };
-    let merged = staging.overlay(lower, None)?;
+    let init = format!("{scratch}/init");
+    std::fs::create_dir(&init).called("mkdir(init)")?;
+    // The highest directory says how a folder is, whatever its layer says: so one on top says it of all.
+    implied::restore(lower, &init)?;
+    let lower: Vec<String> = lower.iter().cloned().chain([init.clone()]).collect();
+    let merged = staging.overlay(&lower, None)?;
     let kernel = ["/proc", "/dev", "/sys"].map(|path| (path, Kind::Folder));
     let planned = ready.iter().map(|each| (each.target.as_str(), each.kind));
     let wanted: Vec<(&str, Kind)> = kernel.into_iter().chain(planned).collect();
-    let init = format!("{scratch}/init");
-    let mut lower = lower.clone();
-    if points::make_missing(merged.as_fd(), &wanted, &init)? {
-        lower.push(init);
-    }
+    points::make_missing(merged.as_fd(), &wanted, &init)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let upper = openat(CWD, format!("{scratch}/upper"), flags, rustix::fs::Mode::empty()).called("open(upper)")?;
     imitate(merged.as_fd(), upper.as_fd())?;

@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Makes at `output` what is missing of `points` in `merged`, with the folders that lead there as they are in `merged`.
-/// Gives whether there was anything to make.
-pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &str) -> Result<bool> {
+/// Makes in the folder `output` what is missing of `points` in `merged`, with the folders that lead there as they are in
+/// `merged`.
+pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &str) -> Result<()> {
     let mut copies: BTreeMap<Vec<Vec<u8>>, (OwnedFd, OwnedFd)> = BTreeMap::new();
     for (path, kind) in points {
         let place = Place::find(merged, path.as_bytes()).called(format_args!("the mount point {path}"))?;
@@ -23,7 +23,7 @@ pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &st
     for (original, copy) in copies.values().rev() {
         imitate(original.as_fd(), copy.as_fd())?;
     }
-    Ok(!copies.is_empty())
+    Ok(())
 }
 
 fn make_one(
@@ -32,9 +32,6 @@ fn make_one(
     output: &str,
     copies: &mut BTreeMap<Vec<Vec<u8>>, (OwnedFd, OwnedFd)>,
 ) -> Result<()> {
-    if copies.is_empty() {
-        std::fs::create_dir(output).called("mkdir(init)")?;
-    }
     let mut names = Vec::new();
     let mut at = openat(CWD, output, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called("open(init)")?;
     for (number, (name, original)) in place.there.into_iter().enumerate() {
@@ -87,9 +84,11 @@ mod tests {
         let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
         std::fs::File::open(merged.join("etc")).unwrap().set_modified(time).unwrap();
         let root = std::fs::File::open(&merged).unwrap();
-        assert!(!make_missing(root.as_fd(), &[("/proc", Kind::Folder)], &output).unwrap());
+        std::fs::create_dir(&output).unwrap();
+        make_missing(root.as_fd(), &[("/proc", Kind::Folder)], &output).unwrap();
+        assert!(!folder.path().join("init/proc").exists());
         let points = [("/proc", Kind::Folder), ("/etc/hosts", Kind::File), ("/link/a/b", Kind::Folder)];
-        assert!(make_missing(root.as_fd(), &points, &output).unwrap());
+        make_missing(root.as_fd(), &points, &output).unwrap();
         let made = std::fs::metadata(folder.path().join("init/etc")).unwrap();
         assert_eq!((made.mode() & 0o7777, made.modified().unwrap()), (0o1751, time));
         assert!(folder.path().join("init/etc/hosts").is_file());

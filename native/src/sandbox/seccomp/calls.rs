@@ -176,9 +176,7 @@ pub fn statx(file: impl AsFd, flags: u32, mask: u32) -> Result<[u8; 256]> {
     let flags = flags | libc::AT_EMPTY_PATH as u32;
     let descriptor = file.as_fd().as_raw_fd();
     // SAFETY: struct statx has 256 bytes, for ever; the empty path ends in its zero.
-    let result = unsafe {
-        libc::syscall(libc::SYS_statx, descriptor, c"".as_ptr(), flags, mask, buffer.as_mut_ptr())
-    };
+    let result = unsafe { libc::syscall(libc::SYS_statx, descriptor, c"".as_ptr(), flags, mask, buffer.as_mut_ptr()) };
     if result < 0 {
         return Err(Error::last_os_error());
     }

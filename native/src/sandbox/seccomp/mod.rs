@@ -57,8 +57,7 @@ impl Filter {
 
     /// The program for the conventions that this machine's programs have.
     pub fn program(&self) -> Vec<Instruction> {
-        let table =
-            |abi: &Abi| Table { audit: abi.audit(), has_x32: *abi == Abi::X86_64, rules: self.rules(*abi) };
+        let table = |abi: &Abi| Table { audit: abi.audit(), has_x32: *abi == Abi::X86_64, rules: self.rules(*abi) };
         assemble(&Abi::here().iter().map(table).collect::<Vec<_>>())
     }
 }

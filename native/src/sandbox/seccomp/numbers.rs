@@ -93,7 +93,11 @@ impl Abi {
     /// in all conventions.
     pub fn calls(self) -> Vec<(u32, &'static str)> {
         fn table(calls: impl Iterator<Item = (i32, &'static str)>) -> Vec<(u32, &'static str)> {
-            calls.filter_map(|(number, name)| Some((u32::try_from(number).ok()?, if name == "fstatat" { "newfstatat" } else { name }))).collect()
+            calls
+                .filter_map(|(number, name)| {
+                    Some((u32::try_from(number).ok()?, if name == "fstatat" { "newfstatat" } else { name }))
+                })
+                .collect()
         }
         let (mut calls, own) = match self {
             Abi::X86_64 => (table(x86_64::Sysno::iter().map(|call| (call.id(), call.name()))), X32),

@@ -55,7 +55,10 @@ pub enum Test {
     /// Any of these bits is set.
     Any(u32),
     /// What the mask leaves is this.
-    Is { mask: u32, value: u32 },
+    Is {
+        mask: u32,
+        value: u32,
+    },
     AtLeast(u32),
 }
 

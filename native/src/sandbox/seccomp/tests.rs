@@ -306,7 +306,12 @@ fn alone(test: &str) {
         .args(["--exact", test, "--ignored", "--test-threads=1", "--nocapture"])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test was not found");
 }
 
@@ -322,7 +327,10 @@ fn alone_with_the_profile() {
     rustix::thread::set_no_new_privs(true).unwrap();
     install(&default_profile()).unwrap();
     let errno = |result: std::io::Result<()>| result.err().and_then(|error| error.raw_os_error());
-    assert_eq!(errno(rustix::mount::unmount("/nowhere", rustix::mount::UnmountFlags::empty()).map_err(Into::into)), Some(libc::EPERM));
+    assert_eq!(
+        errno(rustix::mount::unmount("/nowhere", rustix::mount::UnmountFlags::empty()).map_err(Into::into)),
+        Some(libc::EPERM)
+    );
     assert_eq!(errno(calls::unshare_working_directory()), Some(libc::EPERM));
     let vsock = rustix::net::socket(rustix::net::AddressFamily::from_raw(40), rustix::net::SocketType::STREAM, None);
     assert_eq!(vsock.err(), Some(rustix::io::Errno::PERM));

@@ -56,7 +56,6 @@ utime utimes futimesat utimensat utimensat_time64 setxattr lsetxattr setxattrat 
 /// What may go through `/proc/self`.
 const PROC: &str = "
 open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
-execve
 ";
 
 /// What a filter cannot see into: calls are queued in memory that is shared with the kernel.
@@ -69,7 +68,10 @@ const EACCES: u16 = libc::EACCES as u16;
 #[cfg(test)]
 pub fn names() -> impl Iterator<Item = &'static str> {
     let some = DEVICES.iter().chain(OWNERS).chain(READ_ONLY).map(|(name, _)| *name);
-    [ALWAYS_FOR_OWNERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED].into_iter().flat_map(str::split_ascii_whitespace).chain(some)
+    [ALWAYS_FOR_OWNERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED]
+        .into_iter()
+        .flat_map(str::split_ascii_whitespace)
+        .chain(some)
 }
 
 fn listed(list: &str, name: &str) -> bool {

@@ -24,6 +24,8 @@ pub struct Caller<'a> {
     pub name: &'static str,
     /// The root of the step, if no process can have another one.
     pub root: Option<BorrowedFd<'a>>,
+    /// Device and inode of the folder that stands for /proc where none can be mounted.
+    pub imitation: Option<(u64, u64)>,
 }
 
 fn errno(error: &std::io::Error) -> Errno {
@@ -189,7 +191,7 @@ impl Caller<'_> {
         };
         let base = if path.starts_with(b"/") { None } else { Some(self.base(folder)?) };
         let base = base.as_ref().map_or(root, AsFd::as_fd);
-        work(Lookup { proc: self.proc, thread: self.asked.thread, root, base, path })
+        work(Lookup { proc: self.proc, thread: self.asked.thread, root, base, path, imitation: self.imitation })
     }
 
     /// What a path of the caller leads to, as a place in the file system. `folder` is the argument of the `*at` calls.
@@ -202,9 +204,19 @@ impl Caller<'_> {
         self.at(folder, path, |lookup| lookup.open_simply(follow))
     }
 
+    /// Whether the kernel finds something there in one go.
+    pub fn is_there(&self, folder: i32, path: &[u8]) -> bool {
+        self.at(folder, path, |lookup| lookup.at_once(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)).is_ok()
+    }
+
     /// The folder and the name of something that is there or is to be made.
     pub fn find(&self, folder: i32, path: &[u8], follow: bool) -> Result<Found, Errno> {
         self.at(folder, path, |lookup| lookup.find(follow))
+    }
+
+    /// The same, name by name, so that nothing that stands for something else is missed.
+    pub fn walk(&self, folder: i32, path: &[u8], follow: bool) -> Result<Found, Errno> {
+        self.at(folder, path, |lookup| lookup.walk(follow))
     }
 
     /// What an `*at` call with `AT_EMPTY_PATH` is about: the path, or if it is empty the descriptor itself.
@@ -236,9 +248,7 @@ pub struct Status {
 
 impl Status {
     fn parse(text: &str) -> Option<Status> {
-        let field = |name: &str| {
-            text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
-        };
+        let field = |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()));
         let ids = |name: &str| {
             let mut ids = field(name)?.split_ascii_whitespace().skip(1);
             let effective = ids.next()?.parse().ok()?;
@@ -261,15 +271,10 @@ mod tests {
 
     #[test]
     fn a_status_is_read() {
-        let text = "Name:\tx\nUmask:\t0022\nTgid:\t12\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNoNewPrivs:\t1\nCapEff:\t00ff\n";
-        let expected = Status {
-            process: 12,
-            umask: 0o22,
-            uid: (2, 4),
-            gid: (6, 8),
-            no_new_privileges: true,
-            capabilities: 0xff,
-        };
+        let text =
+            "Name:\tx\nUmask:\t0022\nTgid:\t12\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNoNewPrivs:\t1\nCapEff:\t00ff\n";
+        let expected =
+            Status { process: 12, umask: 0o22, uid: (2, 4), gid: (6, 8), no_new_privileges: true, capabilities: 0xff };
         assert_eq!(Status::parse(text), Some(expected));
         assert_eq!(Status::parse("Name:\tUmask:\t0022\n"), None);
     }

@@ -172,7 +172,10 @@ mod tests {
             assert_eq!((word(0), word(8), word(16)), (expected.dev(), expected.ino(), expected.nlink()));
             assert_eq!((half(24), half(28), half(32)), (expected.mode(), expected.uid(), expected.gid()));
             assert_eq!((word(40), word(48), word(56)), (expected.rdev(), expected.size(), expected.blksize()));
-            assert_eq!((word(64), word(72), word(80)), (expected.blocks(), expected.atime() as u64, expected.atime_nsec() as u64));
+            assert_eq!(
+                (word(64), word(72), word(80)),
+                (expected.blocks(), expected.atime() as u64, expected.atime_nsec() as u64)
+            );
             assert_eq!((word(88), word(96)), (expected.mtime() as u64, expected.mtime_nsec() as u64));
             assert_eq!((word(104), word(112)), (expected.ctime() as u64, expected.ctime_nsec() as u64));
         }

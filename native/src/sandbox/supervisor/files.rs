@@ -17,6 +17,10 @@ pub struct State {
     pub links: Links,
     /// The root of all processes, if it is known.
     pub root: Option<OwnedFd>,
+    /// Device and inode of the folder that stands for /proc where none can be mounted.
+    pub imitation: Option<(u64, u64)>,
+    /// What is not to be changed, as paths of the machine.
+    pub read_only: Vec<Vec<u8>>,
     /// Whether they all have the same one.
     pub is_one_root: bool,
 }
@@ -64,9 +68,7 @@ impl State {
         match kept {
             Err(Errno::NODATA) if owner == ROOT => Ok(()),
             // A file system without attributes, or a kind of file: it is only kept in mind.
-            Err(error) if has_no_attributes(error) => {
-                self.links.set(file, owner)
-            }
+            Err(error) if has_no_attributes(error) => self.links.set(file, owner),
             done => done,
         }
     }

@@ -20,6 +20,8 @@ pub struct Lookup<'a> {
     /// Where a relative path starts.
     pub base: BorrowedFd<'a>,
     pub path: &'a [u8],
+    /// Device and inode of the folder that stands for /proc where none can be mounted.
+    pub imitation: Option<(u64, u64)>,
 }
 
 /// Where a path leads.
@@ -28,6 +30,17 @@ pub struct Found {
     /// Empty when the path is a root, or ends in `.` or `..`; then `file` is there.
     pub name: Vec<u8>,
     pub file: Option<OwnedFd>,
+    pub through: Through,
+}
+
+/// Whether a path went through the caller's own part of /proc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    Nothing,
+    /// It ends there; so many folders below its top.
+    Inside(usize),
+    /// It left it by one of the links there, which was the last name or was not.
+    Beyond { at_last: bool },
 }
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
@@ -50,7 +63,9 @@ impl Lookup<'_> {
     /// the kernel does not show to others by this name, may be on the way.
     pub fn open_simply(&self, follow: bool) -> Result<OwnedFd, Errno> {
         match self.at_once(self.path, if follow { PLACE } else { ITSELF }) {
-            Err(Errno::NOENT) if !self.path.starts_with(b"/dev/") && !self.path.windows(5).any(|part| part == b"/self") => {
+            Err(Errno::NOENT)
+                if !self.path.starts_with(b"/dev/") && !self.path.windows(5).any(|part| part == b"/self") =>
+            {
                 Err(Errno::NOENT)
             }
             Err(_) => self.walk(follow)?.file.ok_or(Errno::NOENT),
@@ -70,11 +85,11 @@ impl Lookup<'_> {
             Err(Errno::NOENT) => None,
             Err(error) => return Err(error),
         };
-        Ok(Found { folder, name: name.to_vec(), file })
+        Ok(Found { folder, name: name.to_vec(), file, through: Through::Nothing })
     }
 
     /// Lets the kernel do it where it can do it right: from the root, or below the folder that a path starts at.
-    fn at_once(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub fn at_once(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let (base, within) = if path.starts_with(b"/") {
             (self.root, ResolveFlags::IN_ROOT)
         } else {
@@ -84,9 +99,9 @@ impl Lookup<'_> {
     }
 
     /// Goes name by name.
-    fn walk(&self, follow: bool) -> Result<Found, Errno> {
+    pub fn walk(&self, follow: bool) -> Result<Found, Errno> {
         let folder = self.base.try_clone_to_owned().map_err(|_| Errno::NFILE)?;
-        let mut walk = Walk { lookup: self, folder, own: None, links: 0 };
+        let mut walk = Walk { lookup: self, folder, own: None, links: 0, is_beyond: false };
         if self.path.starts_with(b"/") {
             walk.folder = walk.to_root()?;
         }
@@ -105,6 +120,8 @@ struct Walk<'a> {
     /// below the part's top the walk is. Nothing leads from there to the rest of the supervisor's.
     own: Option<(OwnedFd, usize)>,
     links: usize,
+    /// Whether the walk was in the caller's part of /proc and left it by a link.
+    is_beyond: bool,
 }
 
 impl Walk<'_> {
@@ -118,7 +135,7 @@ impl Walk<'_> {
         for _ in 0..MAX_STEPS {
             let Some(name) = pending.pop() else {
                 let file = openat(&self.folder, ".", PLACE, Mode::empty())?;
-                return Ok(Found { folder: self.reopened()?, name: Vec::new(), file: Some(file) });
+                return self.found(Vec::new(), Some(file));
             };
             if name == b".." {
                 self.go_up()?;
@@ -126,7 +143,7 @@ impl Walk<'_> {
             }
             let is_last = pending.is_empty();
             let file = match self.enter(&name) {
-                Err(Errno::NOENT) if is_last => return Ok(Found { folder: self.reopened()?, name, file: None }),
+                Err(Errno::NOENT) if is_last => return self.found(name, None),
                 entered => entered?,
             };
             match FileType::from_raw_mode(fstat(&file)?.st_mode) {
@@ -135,14 +152,15 @@ impl Walk<'_> {
                     if self.links > MAX_LINKS {
                         return Err(Errno::LOOP);
                     }
-                    if is_proc(&self.folder)? && fstat(&self.folder)?.st_ino != PROC_ROOT {
+                    if self.leads_away()? {
                         // What it leads to is not what it says: only the kernel can go there.
                         let there = openat(&self.folder, &name, PLACE, Mode::empty())?;
                         if is_last {
-                            return Ok(Found { folder: self.reopened()?, name, file: Some(there) });
+                            let mut found = self.found(name, Some(there))?;
+                            found.through = Through::Beyond { at_last: true };
+                            return Ok(found);
                         }
-                        self.own = None;
-                        self.folder = there;
+                        self.leave(there);
                         continue;
                     }
                     let target = readlinkat(&file, "", Vec::new())?.into_bytes();
@@ -155,16 +173,33 @@ impl Walk<'_> {
                 }
                 FileType::Directory if !is_last => self.go_down(&name, file)?,
                 _ if !is_last => return Err(Errno::NOTDIR),
-                FileType::Directory => return Ok(Found { folder: self.reopened()?, name, file: Some(file) }),
+                FileType::Directory => return self.found(name, Some(file)),
                 _ if must_be_folder => return Err(Errno::NOTDIR),
-                _ => return Ok(Found { folder: self.reopened()?, name, file: Some(file) }),
+                _ => return self.found(name, Some(file)),
             }
         }
         Err(Errno::LOOP)
     }
 
-    fn reopened(&self) -> Result<OwnedFd, Errno> {
-        self.folder.try_clone().map_err(|_| Errno::NFILE)
+    fn found(&self, name: Vec<u8>, file: Option<OwnedFd>) -> Result<Found, Errno> {
+        let through = match &self.own {
+            Some((_, depth)) => Through::Inside(*depth),
+            None if self.is_beyond => Through::Beyond { at_last: false },
+            None => Through::Nothing,
+        };
+        let folder = self.folder.try_clone().map_err(|_| Errno::NFILE)?;
+        Ok(Found { folder, name, file, through })
+    }
+
+    /// Whether links in the folder lead elsewhere than they say.
+    fn leads_away(&self) -> Result<bool, Errno> {
+        Ok(is_proc(&self.folder)? && fstat(&self.folder)?.st_ino != PROC_ROOT)
+    }
+
+    fn leave(&mut self, there: OwnedFd) {
+        self.own = None;
+        self.is_beyond = true;
+        self.folder = there;
     }
 
     fn go_up(&mut self) -> Result<(), Errno> {
@@ -187,15 +222,24 @@ impl Walk<'_> {
         let before = std::mem::replace(&mut self.folder, folder);
         if let Some((_, depth)) = &mut self.own {
             *depth += 1;
-        } else if is_own(name) && is_proc(&before)? {
+        } else if is_own(name) && self.is_top(&before)? {
             self.own = Some((before, 0));
         }
         Ok(())
     }
 
+    /// Whether a folder is /proc itself, or stands for it.
+    fn is_top(&self, folder: &OwnedFd) -> Result<bool, Errno> {
+        if self.lookup.imitation.is_some() {
+            let here = fstat(folder)?;
+            return Ok(self.lookup.imitation == Some((here.st_dev, here.st_ino)));
+        }
+        is_proc(folder)
+    }
+
     /// Opens a name in the folder. What a process finds in /proc under `self` is its own part, not the supervisor's.
     fn enter(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
-        if is_own(name) && is_proc(&self.folder)? {
+        if is_own(name) && self.is_top(&self.folder)? {
             let own = format!("{}", self.lookup.thread);
             return openat(self.lookup.proc, own, PLACE | OFlags::DIRECTORY, Mode::empty());
         }
@@ -253,7 +297,7 @@ mod tests {
         let (root, base, proc) = (place(outer.join("root")), place(outer.join("root/a")), place("/proc"));
         let base = if path.starts_with('/') { root.as_fd() } else { base.as_fd() };
         let thread = std::process::id();
-        let lookup = Lookup { proc: proc.as_fd(), thread, root: root.as_fd(), base, path: path.as_bytes() };
+        let lookup = Lookup { proc: proc.as_fd(), thread, root: root.as_fd(), base, path: path.as_bytes(), imitation: None };
         let quick = look(&lookup, true);
         assert_eq!(quick, look(&lookup, false), "{path}");
         quick
@@ -324,7 +368,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let look = |path: &str| {
             let (proc, root) = (proc.as_fd(), root.as_fd());
-            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes() }.walk(true).map(|found| {
+            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes(), imitation: None }.walk(true).map(|found| {
                 found.file.map(|file| {
                     let facts = fstat(file).unwrap();
                     (facts.st_dev, facts.st_ino)

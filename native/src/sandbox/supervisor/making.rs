@@ -91,7 +91,8 @@ fn opening(caller: &Caller<'_>) -> Result<Option<Opening>, Errno> {
         "creat" => (libc::AT_FDCWD, 0, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, caller.argument(1) as u32),
         _ => {
             let how = caller.read(caller.argument(2), 24)?;
-            let word = |at: usize| how.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes);
+            let word =
+                |at: usize| how.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes);
             // Whoever restricts where a path may lead gets the kernel's own word for it; what is made belongs to root.
             if word(16) != 0 {
                 return Ok(None);
@@ -108,7 +109,7 @@ fn opening(caller: &Caller<'_>) -> Result<Option<Opening>, Errno> {
 fn open(state: &mut State, caller: &Caller<'_>) -> Result<Answer, Errno> {
     let Some(Opening { folder, path, flags, mode }) = opening(caller)? else { return Ok(Answer::CONTINUE) };
     let is_temporary = flags & TEMPORARY != 0;
-    if (flags & libc::O_DIRECTORY != 0 && !is_temporary) || path.ends_with(b"/") && !is_temporary {
+    if !is_temporary && (flags & libc::O_DIRECTORY != 0 || path.ends_with(b"/")) {
         return Ok(Answer::CONTINUE);
     }
     let wanted = OFlags::from_bits_retain(flags as u32) | OFlags::CLOEXEC;
@@ -134,13 +135,7 @@ fn open(state: &mut State, caller: &Caller<'_>) -> Result<Answer, Errno> {
 
 // ------------------------------------------------------------------ mknod
 
-fn node(
-    state: &mut State,
-    caller: &Caller<'_>,
-    folder: i32,
-    path: usize,
-    is_recorded: bool,
-) -> Result<Answer, Errno> {
+fn node(state: &mut State, caller: &Caller<'_>, folder: i32, path: usize, is_recorded: bool) -> Result<Answer, Errno> {
     let mode = caller.argument(path + 1) as u32 & 0xffff;
     let kind = mode & libc::S_IFMT;
     if !is_recorded && !matches!(kind, libc::S_IFCHR | libc::S_IFBLK) {
@@ -185,11 +180,7 @@ fn placeholder(
     caller.check()?;
     let file = openat(&at.folder, at.name.as_slice(), flags, permissions)?;
     let kept = (|| {
-        let owner = if is_recorded {
-            recorded
-        } else {
-            real_owner(&at.folder, &file, (status.uid.1, status.gid.1))?
-        };
+        let owner = if is_recorded { recorded } else { real_owner(&at.folder, &file, (status.uid.1, status.gid.1))? };
         let record = Record {
             uid: owner.0,
             gid: owner.1,

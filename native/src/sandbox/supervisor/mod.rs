@@ -10,7 +10,9 @@ mod ids;
 mod links;
 mod lookup;
 mod making;
+mod own_proc;
 mod owners;
+mod read_only;
 
 use super::seccomp::calls::{self, Notification, Reply};
 use super::seccomp::{Abi, Traps};
@@ -42,12 +44,22 @@ pub struct Supervised {
     /// Where what changes is found afterwards: the upper directory of an overlay, or a copied root, which then is also
     /// the only one of `lower`.
     pub upper: Option<String>,
+    /// What a process finds in /proc of itself, where a plain folder stands for it and nobody can change his root.
+    pub proc: bool,
+    /// Paths in the step's root that are not to be changed, where nobody can change his root.
+    pub read_only: Vec<String>,
 }
 
 impl Supervised {
     /// What a filter has to send to the supervisor.
     pub fn traps(&self) -> Traps {
-        Traps { devices: self.devices, owners: self.owners, ..Traps::default() }
+        let read_only = !self.read_only.is_empty();
+        Traps { devices: self.devices, owners: self.owners, read_only, proc: self.proc }
+    }
+
+    /// Whether it is seen when a process gets another root, or none can.
+    fn knows_roots(&self) -> bool {
+        self.owners || self.proc || !self.read_only.is_empty()
     }
 }
 
@@ -85,11 +97,11 @@ impl Supervisor {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = openat(CWD, "/proc", flags, Mode::empty()).map_err(|error| Failure::from(error).at("/proc"))?;
         let traps = supervised.traps();
-        let calls = Abi::here().iter().flat_map(|abi| {
-            traps.calls(*abi).into_iter().map(|(number, name)| ((abi.audit(), number), (*abi, name)))
-        });
+        let calls = Abi::here()
+            .iter()
+            .flat_map(|abi| traps.calls(*abi).into_iter().map(|(number, name)| ((abi.audit(), number), (*abi, name))));
         let links = if supervised.owners { Links::load(&supervised.lower)? } else { Links::default() };
-        let state = State { identities: Identities::new(&supervised.start), links, root: None, is_one_root: true };
+        let state = State { identities: Identities::new(&supervised.start), links, root: None, is_one_root: supervised.knows_roots(), imitation: None, read_only: Vec::new() };
         Ok(Supervisor { calls: calls.collect(), proc, state, supervised })
     }
 
@@ -124,9 +136,8 @@ impl Supervisor {
     }
 
     fn answer(&mut self, listener: &OwnedFd, asked: Notification) -> Result<()> {
-        let answer = self.decide(listener, asked).unwrap_or_else(|error| {
-            Answer::Reply(Reply::Error(error.raw_os_error()))
-        });
+        let answer =
+            self.decide(listener, asked).unwrap_or_else(|error| Answer::Reply(Reply::Error(error.raw_os_error())));
         let answered = match answer {
             Answer::Reply(reply) => calls::answer(listener, asked.id, reply),
             Answer::Descriptor { file, close_on_exec } => {
@@ -151,28 +162,52 @@ impl Supervisor {
         let number = asked.number as u32 & !super::seccomp::X32_BIT;
         let Some((abi, name)) = self.calls.get(&(asked.audit, number)).copied() else { return Ok(Answer::CONTINUE) };
         let root = self.state.root.take();
-        let mut caller = Caller { proc: self.proc.as_fd(), listener: listener.as_fd(), asked, abi, name, root: None };
+        let mut caller = Caller { proc: self.proc.as_fd(), listener: listener.as_fd(), asked, abi, name, root: None, imitation: None };
         let root = match (name, root) {
             // From here on a process may have a root of its own.
             ("chroot" | "pivot_root" | "setns" | "unshare", _) => {
                 self.state.is_one_root = false;
                 return Ok(Answer::CONTINUE);
             }
-            (_, None) if self.supervised.owners && self.state.is_one_root => {
-                let root = caller.own_root()?;
-                self.state.links.set_root(Facts::of(&root)?.place().0);
-                Some(root)
-            }
+            (_, None) if self.state.is_one_root => Some(self.first_root(&caller)?),
             (_, root) => root,
         };
         caller.root = root.as_ref().map(AsFd::as_fd);
-        let outcome = decide(&mut self.state, &caller, self.supervised.owners);
+        caller.imitation = self.state.imitation;
+        let outcome = decide(&mut self.state, &caller, &self.supervised);
         self.state.root = root;
         outcome
     }
+
+    /// Looks at the step's root when it is seen for the first time.
+    fn first_root(&mut self, caller: &Caller<'_>) -> std::result::Result<OwnedFd, Errno> {
+        let root = caller.own_root()?;
+        self.state.links.set_root(Facts::of(&root)?.place().0);
+        if self.supervised.proc {
+            let proc = caller.open(libc::AT_FDCWD, b"/proc", true)?;
+            let found = rustix::fs::fstat(&proc)?;
+            self.state.imitation = Some((found.st_dev, found.st_ino));
+        }
+        for path in &self.supervised.read_only {
+            let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
+            self.state.read_only.push(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes());
+        }
+        Ok(root)
+    }
 }
 
-fn decide(state: &mut State, caller: &Caller<'_>, is_recorded: bool) -> std::result::Result<Answer, Errno> {
+fn decide(
+    state: &mut State,
+    caller: &Caller<'_>,
+    supervised: &Supervised,
+) -> std::result::Result<Answer, Errno> {
+    let is_recorded = supervised.owners;
+    read_only::check(caller, &state.read_only)?;
+    if supervised.proc {
+        if let Some(answer) = own_proc::answer(caller)? {
+            return Ok(answer);
+        }
+    }
     if is_recorded {
         match caller.name {
             "execve" | "execveat" => return ids::execute(state, caller),
@@ -182,6 +217,9 @@ fn decide(state: &mut State, caller: &Caller<'_>, is_recorded: bool) -> std::res
         if let Some(answer) = owners::answer(state, caller)? {
             return Ok(answer);
         }
+    }
+    if !is_recorded && !matches!(caller.name, "mknod" | "mknodat") {
+        return Ok(Answer::CONTINUE);
     }
     if let Some(answer) = making::answer(state, caller, is_recorded)? {
         return Ok(answer);
