@@ -16,6 +16,7 @@ use crate::unpack::grow::{entry_of, finish_tree, write_batch, Batch, Growing};
 use crate::unpack::writer::Writing;
 use crate::unpack::NewTree;
 use sha2::{Digest, Sha256};
+use crate::zeros::is_zero;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -28,6 +29,9 @@ const COMPRESSED_DEPTH: usize = 2;
 const TAR_DEPTH: usize = 4;
 /// What a layer is decompressed to, beyond `FREE_BYTES`, is at most this many times what it was.
 const MAX_RATIO: u64 = 1000;
+/// Pieces of nothing but zeros count for a part of their size: a file with holes of many GiB is in a layer of a few KiB,
+/// and takes no room where it is written.
+const ZEROS_COUNT: u64 = 64;
 const FREE_BYTES: u64 = 64 << 20;
 
 pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome {
@@ -250,7 +254,8 @@ fn decode(
             sender.end()?;
             return Ok(encoding);
         }
-        size += piece.len() as u64;
+        let length = piece.len() as u64;
+        size += if is_zero(&piece) { length / ZEROS_COUNT } else { length };
         if size > FREE_BYTES.saturating_add(consumed.load(Relaxed).saturating_mul(MAX_RATIO)) {
             return Err(Failure::new(Code::Hostile, "a layer decompresses to more than 1,000 times its size"));
         }

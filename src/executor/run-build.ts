@@ -70,7 +70,7 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     worker = new Worker({ store, pool, clock, signal }, () =>
       openBuildSandbox(store, inputs.isolation, signal, (message) => emitter.warn("Sandbox", message)),
     );
-    const tools: Tools = { store, cache: new Cache(store), native, pool, worker, clock, signal };
+    const tools: Tools = { store, cache: new Cache(store), native, pool, worker, texts: new Map(), clock, signal };
     const folderTools: FolderTools = {
       store,
       native,

@@ -13,6 +13,8 @@ export interface Tools {
   readonly pool: LayerPool;
   /** Runs processes. */
   readonly worker: Worker;
+  /** Small files of layers that were read, by the hexadecimal digest of their content. */
+  readonly texts: Map<string, string>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }

@@ -19,7 +19,13 @@ export async function readFile(tools: Tools, snapshot: Snapshot, path: string): 
   const { entry, layer } = tree.content(resolution.located);
   const reference = snapshot.layers[layer];
   if (entry.type !== EntryType.file || entry.size > LARGEST_FILE || reference === undefined) return undefined;
-  return extractText(tools, entry, await tools.pool.source(reference));
+  // Each RUN looks up its user, and hardly any changes /etc/passwd.
+  const digest = entry.digest === undefined ? undefined : Buffer.from(entry.digest).toString("hex");
+  const known = digest === undefined ? undefined : tools.texts.get(digest);
+  if (known !== undefined) return known;
+  const text = await extractText(tools, entry, await tools.pool.source(reference));
+  if (digest !== undefined) tools.texts.set(digest, text);
+  return text;
 }
 
 /** The text of a regular file whose bytes are in a tar. */

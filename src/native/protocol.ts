@@ -155,7 +155,7 @@ export interface Compression {
  * `input` (a local file) or as `data` frames with the same id, ended by `end`. Reply: `ingested`.
  * Written is what came, unchanged. On any mismatch nothing is left at `output` or `index`.
  * Bounds (errors with code `hostile`): more compressed bytes than `size`; decompressed more than 1,000 times the
- * compressed size above 64 MiB; more than 4,000,000 entries; a path over 4,096 bytes or with a `..` segment that
+ * compressed size above 64 MiB, of which long runs of zeros count for a 64th; more than 4,000,000 entries; a path over 4,096 bytes or with a `..` segment that
  * leaves the root; a pax header over 1 MiB.
  */
 export interface IngestRequest {

@@ -1,4 +1,4 @@
-/** Owners and ids in a sandbox that has one id only, and devices in one that has all. */
+/** Owners and ids in a sandbox that has one id only, devices everywhere, and /proc where nothing can be mounted. */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -27,8 +27,10 @@ const TOOLS = [
   "mknod",
 ]
   .concat(["mkfifo", "sleep", "true", "test", "start-stop-daemon", "seq", "kill", "tar", "env", "chroot"])
-  .concat(["setsid", "find", "head", "readlink", "usleep", "sort", "sed"]);
-const IDS = { uid: 0, gid: 0, groups: [] as readonly number[] };
+  .concat(["setsid", "find", "head", "readlink", "usleep", "sort", "sed", "nc", "ping"]);
+const IDS = { uid: 0, gid: 0, groups: [] };
+
+const NO_IDS = { uids: [], gids: [] };
 
 interface Stepped {
   readonly status: number | null;
@@ -42,23 +44,25 @@ interface Stepped {
 class Store {
   readonly folder = workspace("kbuild-supervisor");
   readonly #entry: SandboxEntry;
-  readonly #mode: "single" | "userns";
+  readonly #mode: SandboxEntry["mode"];
   readonly #owner: { readonly uid: number; readonly gid: number };
   readonly #layers: string[] = [];
+  readonly #base: string;
   #steps = 0;
 
-  constructor(mode: "single" | "userns") {
+  constructor(mode: SandboxEntry["mode"]) {
     this.#mode = mode;
     this.#owner = mode === "single" ? makeAccount("plain") : { uid: 0, gid: 0 };
     const range = (outside: number, count: number) => [{ inside: 0, outside, count }];
     this.#entry =
       mode === "single"
         ? { mode, uids: range(this.#owner.uid, 1), gids: range(this.#owner.gid, 1) }
-        : { mode, uids: range(0, 4_294_967_295), gids: range(0, 4_294_967_295) };
-    this.#layers.push(this.#base());
+        : { mode, ...(mode === "userns" ? { uids: range(0, 4_294_967_295), gids: range(0, 4_294_967_295) } : NO_IDS) };
+    this.#base = this.#makeBase();
+    this.#layers.push(this.#base);
   }
 
-  #base(): string {
+  #makeBase(): string {
     const base = path.join(this.folder, "base");
     for (const name of ["bin", "etc", "home", "tmp"]) fs.mkdirSync(path.join(base, name), { recursive: true });
     fs.copyFileSync(execFileSync("which", ["busybox"], { encoding: "utf8" }).trim(), path.join(base, "bin/busybox"));
@@ -81,14 +85,17 @@ class Store {
   }
 
   /** Runs a script on what the steps before have left. */
-  async run(script: string, ids: Partial<typeof IDS> = {}): Promise<Stepped> {
+  async run(script: string, more: Partial<SandboxPlan> = {}): Promise<Stepped> {
     this.#steps += 1;
     const scratch = path.join(this.folder, `step-${this.#steps}`);
     const { uid, gid } = this.#owner;
     fs.mkdirSync(scratch);
     fs.chownSync(scratch, uid, gid);
     const plan: SandboxPlan = {
-      root: { kind: "overlay", lower: [...this.#layers], scratch },
+      root:
+        this.#mode === "chroot"
+          ? { kind: "copy", path: this.#base }
+          : { kind: "overlay", lower: this.#layers, scratch },
       owners: this.#mode === "single" ? "recorded" : "real",
       hostname: "buildkitsandbox",
       network: "none",
@@ -97,10 +104,10 @@ class Store {
       environment: ["PATH=/bin"],
       directory: "/",
       ...IDS,
-      ...ids,
       security: "default",
       limits: [],
       sharedMemory: 65_536,
+      ...more,
     };
     const options = { uid, gid, argv: ["sandbox", JSON.stringify(this.#entry)] };
     return withCore(options, async (core) => {
@@ -114,7 +121,7 @@ class Store {
         }
         if (head.reply !== "exited") throw new Error(JSON.stringify(head));
         await core.end();
-        const upper = path.join(scratch, "upper");
+        const upper = this.#mode === "chroot" ? this.#base : path.join(scratch, "upper");
         this.#layers.push(upper);
         const lines = Buffer.concat(output).toString().split("\n").filter(Boolean);
         return { status: head.status, lines, links: linksOf(upper), upper };
@@ -289,7 +296,7 @@ Processes.run();
 
 const Devices = suite("the supervisor, devices");
 
-for (const mode of ["single", "userns"] as const) {
+for (const mode of ["single", "userns", "chroot"] as const) {
   Devices(`${mode}: a device is a file with a record, a fifo is one`, async () => {
     const store = new Store(mode);
     const { lines, upper } = await store.run(`
@@ -316,3 +323,54 @@ Devices("where owners are on record, a step sees its devices", async () => {
 });
 
 Devices.run();
+
+const WithoutMounts = suite("the supervisor, where nothing can be mounted");
+
+WithoutMounts("a process finds itself in /proc and /dev, and no other", async () => {
+  const store = new Store("chroot");
+  const { lines } = await store.run(`
+    readlink /proc/self/exe; cd /bin; readlink /proc/self/cwd; readlink /proc/self/root; cd /; test "$(readlink /proc/self)" -gt 1; echo $?
+    head -n 1 /proc/self/status; echo hi | cat /dev/stdin; echo out > /dev/stdout; echo fd | cat /dev/fd/0
+    echo f > /tmp/f; exec 7< /tmp/f; cat /proc/self/fd/7; ln -s /dev/stdout log; echo logged > log
+    stat -L -c "%n %F" /proc/self/exe /dev/fd/7 /proc/self; test -e /dev/fd/99; echo $?
+    exec 2> /dev/null
+    for each in /proc/1/status /proc/self/mem /proc/self/mountinfo /proc/self/../1/cmdline /proc/self/root/../etc/shadow; do
+      cat $each; echo $?
+    done
+    ls /proc/self/fd /proc/self/root/ /proc/self/ > /dev/null; echo $?; echo > /proc/self/comm; echo $?`);
+  assert.equal(lines, [
+    ...["/bin/busybox", "/bin", "/", "0", "Name:\thead", "hi", "out", "fd", "f", "logged"],
+    ...["/proc/self/exe regular file", "/dev/fd/7 regular file", "/proc/self directory", "1"],
+    ...["1", "1", "1", "1", "1", "1", "1"],
+  ]);
+});
+
+WithoutMounts("what is mounted read-only cannot be changed by any path", async () => {
+  const store = new Store("chroot");
+  const source = path.join(store.folder, "source");
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, "file"), "b\n");
+  const { lines } = await store.run(
+    `
+    cat /ro/file; ln -s /ro link; echo x > other
+    for each in "echo x > /ro/file" "echo x >> /ro/new" "rm /ro/file" "mkdir /ro/d" "mv /ro/file /x" "ln /ro/file /x" \\
+      "chmod 700 /ro/file" "touch /ro/file" "chown 1 /ro" "rm -f /link/file" "echo y > /link/../ro/file" "cd /ro && touch here" \\
+      "cp other /ro/o" "ln -s x /ro/l" "mknod /ro/dev c 1 3" "mkfifo /ro/p" "touch -h /ro/file" "echo > /proc/self/root/ro/file"; do
+      sh -c "$each" 2> /dev/null && echo "done: $each"
+    done
+    touch rom; echo y > other; cat other`,
+    { mounts: [{ kind: "bind", source, target: "/ro", readOnly: true }] },
+  );
+  assert.equal(lines, ["b", "y"]);
+  assert.equal(fs.readdirSync(source), ["file"]);
+  assert.is(fs.readFileSync(path.join(source, "file"), "utf8"), "b\n");
+  assert.is(fs.statSync(source).uid, 0);
+});
+
+WithoutMounts("without a network there are no sockets of it", async () => {
+  const store = new Store("chroot");
+  const { lines } = await store.run("nc -l -p 0; ping -c 1 127.0.0.1 | cat > /dev/null");
+  assert.equal(lines, ["nc: socket: Permission denied", "ping: can't create raw socket: Permission denied"]);
+});
+
+WithoutMounts.run();

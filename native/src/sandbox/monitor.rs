@@ -136,7 +136,15 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         SandboxRoot::Copy { path } => (vec![path.clone()], path.clone()),
     };
     let start = Credentials { uid: plan.uid, gid: plan.gid, groups: plan.groups.clone() };
-    Supervised { devices: true, owners, start, lower, upper: Some(upper) }
+    let is_chroot = mode == Mode::Chroot;
+    let read_only = plan.mounts.iter().filter_map(|mount| match mount {
+        SandboxMount::Bind { target, read_only: true, .. } | SandboxMount::View { target, writable: false, .. } => {
+            Some(target.clone())
+        }
+        _ => None,
+    });
+    let read_only = if is_chroot { read_only.collect() } else { Vec::new() };
+    Supervised { devices: true, owners, start, lower, upper: Some(upper), proc: is_chroot, read_only }
 }
 
 /// What is done to the system calls of a step.

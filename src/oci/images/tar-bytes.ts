@@ -19,7 +19,7 @@ export function compressionOfLayer({ mediaType }: Pick<Descriptor, "mediaType">)
 /**
  * The uncompressed tar of a layer, piece by piece.
  *
- * @throws KbuildError `build.bomb` when it grows beyond all measure (design: 1,000 times, above 64 MiB);
+ * @throws KbuildError `build.bomb` when it grows beyond all measure (1,000 times, above 64 MiB);
  *   `build.layerType`; `machine.zstd`. Errors of the file and of the decompressor come as Node has them.
  */
 export async function* tarOf(
@@ -38,7 +38,7 @@ export async function* tarOf(
   input.pipe(unpacker);
   try {
     for await (const chunk of unpacker as AsyncIterable<Buffer>) {
-      seen += chunk.length;
+      seen += isZero(chunk) ? chunk.length / ZEROS_COUNT : chunk.length;
       if (seen > limit) throw new KbuildError("build.bomb", `it has more than ${limit} bytes when it is decompressed`);
       yield chunk;
     }
@@ -46,6 +46,15 @@ export async function* tarOf(
     input.destroy();
     unpacker.destroy();
   }
+}
+
+/** Long runs of zeros count for a part of their size, as where layers are taken in: holes of files compress to nothing. */
+const ZEROS_COUNT = 64;
+
+function isZero(chunk: Buffer): boolean {
+  if (chunk.length === 0 || chunk[0] !== 0) return false;
+  // Each byte like the one before it.
+  return chunk.compare(chunk, 1, chunk.length, 0, chunk.length - 1) === 0;
 }
 
 function decompressor(descriptor: Descriptor, zstd?: ZstdDecompressor): Duplex | undefined {

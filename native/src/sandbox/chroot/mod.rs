@@ -3,9 +3,11 @@
 use super::command::become_command;
 use super::fault::{fault, Called, Stepped};
 use super::place::Kind;
-use super::protocol::{Network, SandboxPlan, SandboxRoot, Security};
+use super::handover::{give_owned, Purpose};
+use super::monitor::{end_with_monitor, filter};
+use super::protocol::{Mode, Network, SandboxPlan, SandboxRoot};
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
-use super::seccomp::{self, Filter};
+use super::seccomp;
 use super::{base64, namespaces};
 use crate::failure::{Code, Failure, Result};
 use rustix::io::Errno;
@@ -75,8 +77,8 @@ fn changed<T>(
 }
 
 /// Changes the root of this process and becomes the command. Returns only why it could not; then the process is to end.
-pub fn enter(plan: &SandboxPlan) -> Failure {
-    match set_up(plan) {
+pub fn enter(plan: &SandboxPlan, handover: &OwnedFd) -> Failure {
+    match set_up(plan, handover) {
         Err(failure) => failure,
         // 8. The command.
         Ok(()) => become_command(&plan.command, &plan.environment),
@@ -84,7 +86,7 @@ pub fn enter(plan: &SandboxPlan) -> Failure {
 }
 
 /// Step 1, the tree, is done before there is this process.
-fn set_up(plan: &SandboxPlan) -> Result<()> {
+fn set_up(plan: &SandboxPlan, handover: &OwnedFd) -> Result<()> {
     // 2. The root. What it was can only be reached by who has CAP_SYS_CHROOT, or has it open: the command has neither.
     let SandboxRoot::Copy { path } = &plan.root else { return Err(fault("chroot", Errno::INVAL)) };
     rustix::process::chroot(path.as_str()).called(format_args!("chroot({path})")).step(2, "root")?;
@@ -95,23 +97,24 @@ fn set_up(plan: &SandboxPlan) -> Result<()> {
     set_limits(&plan.limits).step(4, "limits")?;
     namespaces::leave_keyring().step(4, "keyring")?;
     // 5. System calls.
-    limit_calls(plan).step(5, "filter of system calls")?;
+    limit_calls(plan, handover).step(5, "filter of system calls")?;
     // 6. Rights.
     let kept = kept_capabilities(plan.security, true);
-    drop_rights(plan, Ids::Planned, kept).step(6, "rights")
+    drop_rights(plan, Ids::Planned, kept).step(6, "rights")?;
+    end_with_monitor().step(6, "rights")
 }
 
 /// Without CAP_SYS_ADMIN a filter costs the right to become somebody else by executing a file. Root has no need of that;
 /// others keep it rather than being filtered, unless they are to have no network: nothing else can see to that.
-fn limit_calls(plan: &SandboxPlan) -> Result<()> {
-    let offline = plan.network == Network::None;
-    let profile = plan.security == Security::Default && (plan.uid == 0 || offline);
-    let filter = Filter { profile, offline, ..Filter::default() };
-    if filter == Filter::default() {
+fn limit_calls(plan: &SandboxPlan, handover: &OwnedFd) -> Result<()> {
+    if plan.uid != 0 && plan.network != Network::None {
         return Ok(());
     }
     rustix::thread::set_no_new_privs(true).called("prctl(PR_SET_NO_NEW_PRIVS)")?;
-    seccomp::install(&filter).map(drop)
+    match seccomp::install(&filter(Mode::Chroot, plan))? {
+        Some(listener) => give_owned(handover, Purpose::Supervised, &listener).called("sendmsg(the listener)"),
+        None => Ok(()),
+    }
 }
 
 /// The bytes of a plan's file.

@@ -244,7 +244,7 @@ mod tests {
         let before = state(Path::new(&path));
         let mut tree = Tree::open(&path).unwrap();
         let spot = tree.free("/etc/hosts").unwrap();
-        std::fs::write(format!("{path}/etc/hosts"), "ours").unwrap();
+        keeping_times(spot.folder.as_fd(), || Ok(std::fs::write(format!("{path}/etc/hosts"), "ours")?)).unwrap();
         tree.remove_later(spot);
         let spot = tree.free("/link/full").unwrap();
         tree.move_in(outer.path().join("cache").to_str().unwrap(), spot).unwrap();

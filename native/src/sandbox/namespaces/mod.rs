@@ -5,7 +5,7 @@ use super::fault::{Called, Stepped};
 use super::handover::{give_owned, Purpose};
 use super::place::Kind;
 use super::protocol::{Mode, Network, SandboxPlan, SandboxRoot, Security};
-use super::monitor::filter;
+use super::monitor::{end_with_monitor, filter};
 use super::seccomp;
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
 use crate::failure::{Failure, Result};
@@ -78,7 +78,8 @@ fn set_up(plan: &SandboxPlan, mode: Mode, handover: &OwnedFd) -> Result<()> {
     if let Some(listener) = seccomp::install(&filter(mode, plan)).step(11, "filter of system calls")? {
         give_owned(handover, Purpose::Supervised, &listener).called("sendmsg(the listener)")?;
     }
-    drop_rights(plan, ids, kept_capabilities(plan.security, false)).step(11, "rights")
+    drop_rights(plan, ids, kept_capabilities(plan.security, false)).step(11, "rights")?;
+    end_with_monitor().step(11, "rights")
 }
 
 fn leave_namespaces(network: Network) -> Result<()> {
@@ -117,21 +118,31 @@ fn mount_root(root: &SandboxRoot, tree: Option<OwnedFd>, ready: &[Ready], stagin
     let SandboxRoot::Overlay { lower, scratch } = root else {
         return Err(super::fault::fault("mount(root)", Errno::INVAL));
     };
-    let init = format!("{scratch}/init");
-    std::fs::create_dir(&init).called("mkdir(init)")?;
-    // The highest directory says how a folder is, whatever its layer says: so one on top says it of all.
-    implied::restore(lower, &init)?;
-    let lower: Vec<String> = lower.iter().cloned().chain([init.clone()]).collect();
+    let mut lower = lower.clone();
+    lower.push(restore_implied(&lower, scratch)?);
     let merged = staging.overlay(&lower, None)?;
     let kernel = ["/proc", "/dev", "/sys"].map(|path| (path, Kind::Folder));
     let planned = ready.iter().map(|each| (each.target.as_str(), each.kind));
     let wanted: Vec<(&str, Kind)> = kernel.into_iter().chain(planned).collect();
-    points::make_missing(merged.as_fd(), &wanted, &init)?;
+    // Not in the folder before: how things are there must not change while they are copied from.
+    let points = format!("{scratch}/points");
+    if points::make_missing(merged.as_fd(), &wanted, &points)? {
+        lower.push(points);
+    }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let upper = openat(CWD, format!("{scratch}/upper"), flags, rustix::fs::Mode::empty()).called("open(upper)")?;
     imitate(merged.as_fd(), upper.as_fd())?;
     drop(merged);
     Ok(Root { folder: staging.overlay(&lower, Some(scratch))? })
+}
+
+/// The highest directory of an overlay says how a folder is, also one whose layer only implies it: this makes one to be
+/// on top, in which these are as the lower ones say. Gives its path.
+fn restore_implied(lower: &[String], scratch: &str) -> Result<String> {
+    let init = format!("{scratch}/init");
+    std::fs::create_dir(&init).called("mkdir(init)")?;
+    implied::restore(lower, &init)?;
+    Ok(init)
 }
 
 /// Makes the sandbox's root that of this process, and lets go of the old one with all that is mounted there.

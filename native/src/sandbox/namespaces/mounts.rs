@@ -1,5 +1,5 @@
 //! The mounts of a plan: what is mounted, and where.
-use super::staging::{by_descriptor, open_source, Staging};
+use super::staging::{by_descriptor, imitate, open_source, Staging};
 use crate::failure::{Code, Failure, Result};
 use crate::sandbox::calls::restrict_mount;
 use crate::sandbox::fault::{fault, Called};
@@ -96,7 +96,7 @@ pub fn prepare(
                 (open_source(&view_source(each)?)?, target, !writable)
             }
             SandboxMount::View { lower, path, target, writable, scratch } => {
-                (view(staging, lower, path, writable.then_some(scratch))?, target, !writable)
+                (view(staging, lower, path, scratch, *writable)?, target, !writable)
             }
             SandboxMount::File { target, content, mode, uid, gid, read_only } => {
                 let bytes = base64::decode(content)
@@ -126,13 +126,17 @@ pub fn prepare(
 }
 
 /// A folder or file of layers: they are laid over each other aside, and the path is looked up in what comes of it.
-fn view(staging: &mut Staging, lower: &[String], path: &str, scratch: Option<&String>) -> Result<OwnedFd> {
-    if let Some(scratch) = scratch {
+fn view(staging: &mut Staging, lower: &[String], path: &str, scratch: &str, is_writable: bool) -> Result<OwnedFd> {
+    let mut lower = lower.to_vec();
+    lower.push(super::restore_implied(&lower, scratch)?);
+    if is_writable {
         for name in ["upper", "work"] {
             std::fs::create_dir(format!("{scratch}/{name}")).called(format_args!("mkdir({name})"))?;
         }
+        let [top, upper] = ["init", "upper"].map(|name| open_source(&format!("{scratch}/{name}")));
+        imitate(top?.as_fd(), upper?.as_fd())?;
     }
-    let merged = Root { folder: staging.overlay(lower, scratch.map(String::as_str))? };
+    let merged = Root { folder: staging.overlay(&lower, is_writable.then_some(scratch))? };
     let missing = || Failure::new(Code::Sandbox, format!("{path}: what is to be mounted is not in the layers"));
     merged.existing(path)?.ok_or_else(missing)
 }

@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Makes in the folder `output` what is missing of `points` in `merged`, with the folders that lead there as they are in
-/// `merged`.
-pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &str) -> Result<()> {
+/// Makes at `output` what is missing of `points` in `merged`, with the folders that lead there as they are in `merged`.
+/// Gives whether there was anything to make.
+pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &str) -> Result<bool> {
     let mut copies: BTreeMap<Vec<Vec<u8>>, (OwnedFd, OwnedFd)> = BTreeMap::new();
     for (path, kind) in points {
         let place = Place::find(merged, path.as_bytes()).called(format_args!("the mount point {path}"))?;
@@ -23,7 +23,7 @@ pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &st
     for (original, copy) in copies.values().rev() {
         imitate(original.as_fd(), copy.as_fd())?;
     }
-    Ok(())
+    Ok(!copies.is_empty())
 }
 
 fn make_one(
@@ -32,8 +32,11 @@ fn make_one(
     output: &str,
     copies: &mut BTreeMap<Vec<Vec<u8>>, (OwnedFd, OwnedFd)>,
 ) -> Result<()> {
+    if copies.is_empty() {
+        std::fs::create_dir(output).called("mkdir(points)")?;
+    }
     let mut names = Vec::new();
-    let mut at = openat(CWD, output, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called("open(init)")?;
+    let mut at = openat(CWD, output, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called("open(points)")?;
     for (number, (name, original)) in place.there.into_iter().enumerate() {
         if number > 0 {
             at = enter_folder(&at, &name)?;
@@ -76,7 +79,7 @@ mod tests {
     fn folders_on_the_way_are_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
         let merged = folder.path().join("merged");
-        let output = folder.path().join("init").to_str().unwrap().to_owned();
+        let output = folder.path().join("points").to_str().unwrap().to_owned();
         std::fs::create_dir_all(merged.join("etc/deep")).unwrap();
         std::fs::create_dir(merged.join("proc")).unwrap();
         symlink("/etc/deep", merged.join("link")).unwrap();
@@ -84,15 +87,13 @@ mod tests {
         let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
         std::fs::File::open(merged.join("etc")).unwrap().set_modified(time).unwrap();
         let root = std::fs::File::open(&merged).unwrap();
-        std::fs::create_dir(&output).unwrap();
-        make_missing(root.as_fd(), &[("/proc", Kind::Folder)], &output).unwrap();
-        assert!(!folder.path().join("init/proc").exists());
+        assert!(!make_missing(root.as_fd(), &[("/proc", Kind::Folder)], &output).unwrap());
         let points = [("/proc", Kind::Folder), ("/etc/hosts", Kind::File), ("/link/a/b", Kind::Folder)];
-        make_missing(root.as_fd(), &points, &output).unwrap();
-        let made = std::fs::metadata(folder.path().join("init/etc")).unwrap();
+        assert!(make_missing(root.as_fd(), &points, &output).unwrap());
+        let made = std::fs::metadata(folder.path().join("points/etc")).unwrap();
         assert_eq!((made.mode() & 0o7777, made.modified().unwrap()), (0o1751, time));
-        assert!(folder.path().join("init/etc/hosts").is_file());
-        assert!(folder.path().join("init/etc/deep/a/b").is_dir());
-        assert!(!folder.path().join("init/proc").exists());
+        assert!(folder.path().join("points/etc/hosts").is_file());
+        assert!(folder.path().join("points/etc/deep/a/b").is_dir());
+        assert!(!folder.path().join("points/proc").exists());
     }
 }

@@ -205,8 +205,9 @@ impl Caller<'_> {
     }
 
     /// Whether the kernel finds something there in one go.
-    pub fn is_there(&self, folder: i32, path: &[u8]) -> bool {
-        self.at(folder, path, |lookup| lookup.at_once(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)).is_ok()
+    pub fn is_there(&self, folder: i32, path: &[u8], follow: bool) -> bool {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        self.at(folder, path, |lookup| lookup.at_once(path, flags)).is_ok()
     }
 
     /// The folder and the name of something that is there or is to be made.

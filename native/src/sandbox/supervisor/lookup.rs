@@ -40,7 +40,9 @@ pub enum Through {
     /// It ends there; so many folders below its top.
     Inside(usize),
     /// It left it by one of the links there, which was the last name or was not.
-    Beyond { at_last: bool },
+    Beyond {
+        at_last: bool,
+    },
 }
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
@@ -184,6 +186,7 @@ impl Walk<'_> {
     fn found(&self, name: Vec<u8>, file: Option<OwnedFd>) -> Result<Found, Errno> {
         let through = match &self.own {
             Some((_, depth)) => Through::Inside(*depth),
+            None if is_own(&name) && file.is_some() && self.is_top(&self.folder)? => Through::Inside(0),
             None if self.is_beyond => Through::Beyond { at_last: false },
             None => Through::Nothing,
         };
@@ -297,7 +300,8 @@ mod tests {
         let (root, base, proc) = (place(outer.join("root")), place(outer.join("root/a")), place("/proc"));
         let base = if path.starts_with('/') { root.as_fd() } else { base.as_fd() };
         let thread = std::process::id();
-        let lookup = Lookup { proc: proc.as_fd(), thread, root: root.as_fd(), base, path: path.as_bytes(), imitation: None };
+        let lookup =
+            Lookup { proc: proc.as_fd(), thread, root: root.as_fd(), base, path: path.as_bytes(), imitation: None };
         let quick = look(&lookup, true);
         assert_eq!(quick, look(&lookup, false), "{path}");
         quick
@@ -368,12 +372,14 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let look = |path: &str| {
             let (proc, root) = (proc.as_fd(), root.as_fd());
-            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes(), imitation: None }.walk(true).map(|found| {
-                found.file.map(|file| {
-                    let facts = fstat(file).unwrap();
-                    (facts.st_dev, facts.st_ino)
+            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes(), imitation: None }
+                .walk(true)
+                .map(|found| {
+                    found.file.map(|file| {
+                        let facts = fstat(file).unwrap();
+                        (facts.st_dev, facts.st_ino)
+                    })
                 })
-            })
         };
         let expected = fstat(place(format!("/proc/{}/exe", child.id()))).unwrap();
         assert_eq!(look("/proc/self/exe"), Ok(Some((expected.st_dev, expected.st_ino))));

@@ -101,7 +101,14 @@ impl Supervisor {
             .iter()
             .flat_map(|abi| traps.calls(*abi).into_iter().map(|(number, name)| ((abi.audit(), number), (*abi, name))));
         let links = if supervised.owners { Links::load(&supervised.lower)? } else { Links::default() };
-        let state = State { identities: Identities::new(&supervised.start), links, root: None, is_one_root: supervised.knows_roots(), imitation: None, read_only: Vec::new() };
+        let state = State {
+            identities: Identities::new(&supervised.start),
+            links,
+            root: None,
+            is_one_root: supervised.knows_roots(),
+            imitation: None,
+            read_only: Vec::new(),
+        };
         Ok(Supervisor { calls: calls.collect(), proc, state, supervised })
     }
 
@@ -162,14 +169,26 @@ impl Supervisor {
         let number = asked.number as u32 & !super::seccomp::X32_BIT;
         let Some((abi, name)) = self.calls.get(&(asked.audit, number)).copied() else { return Ok(Answer::CONTINUE) };
         let root = self.state.root.take();
-        let mut caller = Caller { proc: self.proc.as_fd(), listener: listener.as_fd(), asked, abi, name, root: None, imitation: None };
+        let mut caller = Caller {
+            proc: self.proc.as_fd(),
+            listener: listener.as_fd(),
+            asked,
+            abi,
+            name,
+            root: None,
+            imitation: None,
+        };
         let root = match (name, root) {
             // From here on a process may have a root of its own.
             ("chroot" | "pivot_root" | "setns" | "unshare", _) => {
                 self.state.is_one_root = false;
                 return Ok(Answer::CONTINUE);
             }
-            (_, None) if self.state.is_one_root => Some(self.first_root(&caller)?),
+            (_, None) if self.state.is_one_root => match first_root(&mut self.state, &self.supervised, &caller) {
+                // A process of another user, without the right to look at it: the kernel shall answer it.
+                Err(_) if !self.supervised.owners => return Ok(Answer::CONTINUE),
+                root => Some(root?),
+            },
             (_, root) => root,
         };
         caller.root = root.as_ref().map(AsFd::as_fd);
@@ -178,29 +197,26 @@ impl Supervisor {
         self.state.root = root;
         outcome
     }
-
-    /// Looks at the step's root when it is seen for the first time.
-    fn first_root(&mut self, caller: &Caller<'_>) -> std::result::Result<OwnedFd, Errno> {
-        let root = caller.own_root()?;
-        self.state.links.set_root(Facts::of(&root)?.place().0);
-        if self.supervised.proc {
-            let proc = caller.open(libc::AT_FDCWD, b"/proc", true)?;
-            let found = rustix::fs::fstat(&proc)?;
-            self.state.imitation = Some((found.st_dev, found.st_ino));
-        }
-        for path in &self.supervised.read_only {
-            let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
-            self.state.read_only.push(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes());
-        }
-        Ok(root)
-    }
 }
 
-fn decide(
-    state: &mut State,
-    caller: &Caller<'_>,
-    supervised: &Supervised,
-) -> std::result::Result<Answer, Errno> {
+/// Looks at the step's root when it is seen for the first time.
+fn first_root(state: &mut State, supervised: &Supervised, caller: &Caller<'_>) -> std::result::Result<OwnedFd, Errno> {
+    let root = caller.own_root()?;
+    state.links.set_root(Facts::of(&root)?.place().0);
+    if supervised.proc {
+        let proc = caller.open(libc::AT_FDCWD, b"/proc", true)?;
+        let found = rustix::fs::fstat(&proc)?;
+        state.imitation = Some((found.st_dev, found.st_ino));
+    }
+    state.read_only.clear();
+    for path in &supervised.read_only {
+        let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
+        state.read_only.push(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes());
+    }
+    Ok(root)
+}
+
+fn decide(state: &mut State, caller: &Caller<'_>, supervised: &Supervised) -> std::result::Result<Answer, Errno> {
     let is_recorded = supervised.owners;
     read_only::check(caller, &state.read_only)?;
     if supervised.proc {

@@ -9,9 +9,21 @@ use rustix::io::Errno;
 
 /// Files that tell a process about itself, and nothing of the machine around it.
 const FILES: [&[u8]; 12] = [
-    b"auxv", b"cmdline", b"comm", b"environ", b"limits", b"maps", b"oom_score", b"oom_score_adj", b"stat", b"statm",
-    b"status", b"wchan",
+    b"auxv",
+    b"cmdline",
+    b"comm",
+    b"environ",
+    b"limits",
+    b"maps",
+    b"oom_score",
+    b"oom_score_adj",
+    b"stat",
+    b"statm",
+    b"status",
+    b"wchan",
 ];
+/// Folders that are there, but are not to be opened.
+const FOLDERS: [&[u8]; 3] = [b"self", b"thread-self", b"fd"];
 /// Links that lead to what a process has anyway.
 const LINKS: [&[u8]; 3] = [b"exe", b"cwd", b"root"];
 
@@ -38,7 +50,7 @@ pub fn answer(caller: &Caller<'_>) -> Result<Option<Answer>, Errno> {
         return told_link(caller, path, caller.status()?.process.to_string().as_bytes()).map(Some);
     }
     // What the kernel finds is nothing of this.
-    if !is_suspect(&text) && caller.is_there(folder, &text) {
+    if !is_suspect(&text) && caller.is_there(folder, &text, follow) {
         return Ok(None);
     }
     let Ok(found) = caller.walk(folder, &text, follow) else { return Ok(None) };
@@ -70,7 +82,10 @@ fn is_permitted(found: &Found) -> bool {
         && match found.through {
             Through::Nothing => false,
             // Only a name of /proc itself, or what goes with the process.
-            Through::Inside(0) => [&FILES[..], &LINKS[..]].concat().contains(&found.name.as_slice()) || found.name == b"fd",
+            Through::Inside(0) => {
+                let name = found.name.as_slice();
+                FILES.contains(&name) || LINKS.contains(&name) || FOLDERS.contains(&name)
+            }
             Through::Inside(_) => is_number,
             Through::Beyond { at_last: true } => is_number || LINKS.contains(&found.name.as_slice()),
             Through::Beyond { at_last: false } => true,

@@ -71,5 +71,7 @@ fn is_below(found: &Found, paths: &[Vec<u8>]) -> bool {
         path.push(b'/');
         path.extend_from_slice(&found.name);
     }
-    paths.iter().any(|top| path.strip_prefix(top.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")))
+    paths
+        .iter()
+        .any(|top| path.strip_prefix(top.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")))
 }
