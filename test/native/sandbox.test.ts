@@ -342,6 +342,7 @@ for (const kind of KINDS) {
       const [lower, other] = [core.makeFolder(), core.makeFolder()];
       fs.mkdirSync(path.join(lower, "src/deep"), { recursive: true });
       fs.writeFileSync(path.join(lower, "src/deep/file"), "layer\n");
+      core.own(lower);
       const view = (target: string, at: string, writable: boolean): SandboxMount => {
         return { kind: "view", lower: [lower], path: at, target, writable, scratch: core.makeFolder() };
       };
@@ -356,7 +357,7 @@ for (const kind of KINDS) {
     });
 
     Sandbox("a root that is a copy is as it was afterwards, but for the step's changes", async () => {
-      const { stdout, failure, changes } = await run(kind, "cat /etc/hosts; ls /proc | grep -c self; echo 1 >/new", {
+      const { stdout, failure, changes } = await run(kind, "cat /etc/hosts; ls /proc | grep -cx self; echo 1 >/new", {
         copied: true,
         mounts: [file("/etc/hosts", "h\n"), { kind: "tmpfs", target: "/run/x", mode: 0o755 }],
       });
@@ -371,6 +372,7 @@ for (const kind of KINDS) {
         const folder = path.join(core.makeFolder(), "a long name, with : and \\ in it, so that paths are long");
         fs.mkdirSync(folder);
         fs.writeFileSync(path.join(folder, `layer-${number}`), "");
+        core.own(folder);
         return folder;
       });
       const { stdout, failure } = await core.run("ls / | grep -c layer-", { layers });

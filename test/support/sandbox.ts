@@ -123,6 +123,12 @@ export class SandboxCore {
     return folder;
   }
 
+  /** Gives a tree to the core's user. */
+  own(folder: string): void {
+    const { uid, gid } = this.#owner ?? { uid: 0, gid: 0 };
+    execFileSync("chown", ["-R", "-h", `${uid}:${gid}`, folder]);
+  }
+
   async close(): Promise<void> {
     this.core.child.kill("SIGKILL");
     await this.core.ended;
@@ -151,8 +157,7 @@ export class SandboxCore {
     fs.writeFileSync(path.join(layer, "etc/passwd"), "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/tmp:/bin/sh\n");
     fs.writeFileSync(path.join(layer, "etc/group"), "root:x:0:\nbob:x:1000:\n");
     fs.chmodSync(path.join(layer, "tmp"), 0o1777);
-    const { uid, gid } = this.#owner ?? { uid: 0, gid: 0 };
-    execFileSync("chown", ["-R", "-h", `${uid}:${gid}`, this.folder]);
+    this.own(this.folder);
     for (const name of ["etc", "var", "tmp", "."]) fs.utimesSync(path.join(layer, name), 1_000_000_000, 1_000_000_000);
     return layer;
   }

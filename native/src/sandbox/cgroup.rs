@@ -20,10 +20,7 @@ pub struct Group {
 
 impl Group {
     /// Makes the group that a plan asks for. Where that is not possible a sentence says so, and the step runs without.
-    pub fn make(
-        wanted: Option<&ControlGroup>,
-        mut warn: impl FnMut(String) -> Result<()>,
-    ) -> Result<Option<Group>> {
+    pub fn make(wanted: Option<&ControlGroup>, mut warn: impl FnMut(String) -> Result<()>) -> Result<Option<Group>> {
         let Some(wanted) = wanted else { return Ok(None) };
         match Group::make_below(wanted) {
             Ok((group, problems)) => {
@@ -63,8 +60,9 @@ impl Group {
         }
         let passed = std::fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
         for controller in needed.iter().filter(|controller| !passed.split_whitespace().any(|one| one == **controller)) {
-            std::fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"))
-                .map_err(|error| format!("{} does not pass on the controller {controller}: {error}", parent.display()))?;
+            std::fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}")).map_err(|error| {
+                format!("{} does not pass on the controller {controller}: {error}", parent.display())
+            })?;
         }
         std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let mut problems = Vec::new();
@@ -189,8 +187,13 @@ mod tests {
             ..group()
         };
         let files: Vec<String> = settings(&wanted).into_iter().map(|(file, value)| format!("{file}={value}")).collect();
-        let expected =
-            ["memory.max=1048576", "memory.swap.max=2097152", "cpu.max=50000 100000", "cpu.weight=39", "cpuset.cpus=0-1"];
+        let expected = [
+            "memory.max=1048576",
+            "memory.swap.max=2097152",
+            "cpu.max=50000 100000",
+            "cpu.weight=39",
+            "cpuset.cpus=0-1",
+        ];
         assert_eq!(files, expected);
         let all = settings(&ControlGroup { memory: Some(5), memory_swap: Some(-1), ..group() });
         assert_eq!(all, [("memory.max", "5".to_owned()), ("memory.swap.max", "max".to_owned())]);

@@ -57,7 +57,8 @@ struct Process {
 /// Signals a process and the whole group that it is in, at one moment: none of the group can start another meanwhile.
 /// A group is never one of others: the step began a session of its own.
 fn signal(process: &Process, signal: Signal) -> Result<()> {
-    let ids = [Pid::from_raw(process.group).map(|group| (group, true)), Pid::from_raw(process.id).map(|id| (id, false))];
+    let ids =
+        [Pid::from_raw(process.group).map(|group| (group, true)), Pid::from_raw(process.id).map(|id| (id, false))];
     for (id, is_group) in ids.into_iter().flatten() {
         let done = if is_group { kill_process_group(id, signal) } else { kill_process(id, signal) };
         match done {

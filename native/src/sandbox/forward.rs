@@ -1,5 +1,5 @@
 //! Connections to a socket of the sandbox, passed on to one of the machine.
-use std::io::{copy, Write};
+use std::io::copy;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -26,23 +26,20 @@ fn connect(near: UnixStream, source: &str) {
     }
 }
 
-/// Passes bytes on in one direction. An error is an end like any other: the streams tell no more than that.
+/// Passes bytes on in one direction.
 fn pass(mut from: &UnixStream, mut to: &UnixStream) {
-    let is_whole = copy(&mut from, &mut to).and_then(|_| to.flush()).is_ok();
-    let how = if is_whole { Shutdown::Write } else { Shutdown::Both };
-    if to.shutdown(how).is_err() {
-        // Its other end is gone already.
-        return;
-    }
-    if !is_whole && from.shutdown(Shutdown::Both).is_err() {
-        // So is this one's.
+    let is_whole = copy(&mut from, &mut to).is_ok();
+    let ends: &[_] = if is_whole { &[(to, Shutdown::Write)] } else { &[(to, Shutdown::Both), (from, Shutdown::Both)] };
+    for (stream, how) in ends {
+        // It fails when that end is gone already, which is what is wanted.
+        stream.shutdown(*how).unwrap_or_default();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Write};
 
     #[test]
     fn bytes_go_both_ways_until_each_end() {

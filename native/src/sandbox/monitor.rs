@@ -29,11 +29,9 @@ pub fn watch(control: &mut UnixStream, mode: Mode, plan: &SandboxPlan) -> Result
         Mode::Chroot => super::chroot::with_tree(plan, |services| {
             start_and_wait(control, &signals, mode, plan, group.as_ref(), services)
         }),
-        Mode::Userns | Mode::Single => {
-            super::chroot::with_points(plan, |services| {
-                start_and_wait(control, &signals, mode, plan, group.as_ref(), services)
-            })
-        }
+        Mode::Userns | Mode::Single => super::chroot::with_points(plan, |services| {
+            start_and_wait(control, &signals, mode, plan, group.as_ref(), services)
+        }),
     };
     let out_of_memory = match group {
         Some(group) => group.end()?,
@@ -103,16 +101,15 @@ fn start_and_wait(
     services.into_iter().for_each(Service::start);
     // Whoever reads the output is to see its end.
     silence()?;
-    let mut watched =
-        Watched {
-            process,
-            words: Some(words),
-            handover: Some(handover),
-            supervisor: Some(supervisor),
-            supervising: None,
-            failure: None,
-            started: Instant::now(),
-        };
+    let mut watched = Watched {
+        process,
+        words: Some(words),
+        handover: Some(handover),
+        supervisor: Some(supervisor),
+        supervising: None,
+        failure: None,
+        started: Instant::now(),
+    };
     let status = watched.wait(control, signals, plan);
     let elapsed = watched.started.elapsed();
     if status.is_err() {
@@ -144,7 +141,12 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         _ => None,
     });
     let read_only = if is_chroot { read_only.collect() } else { Vec::new() };
-    Supervised { devices: true, owners, start, lower, upper: Some(upper), proc: is_chroot, read_only }
+    let viewed = plan.mounts.iter().flat_map(|mount| match mount {
+        SandboxMount::View { lower, .. } => lower.clone(),
+        _ => Vec::new(),
+    });
+    let viewed = viewed.collect();
+    Supervised { devices: true, owners, start, lower, viewed, upper: Some(upper), proc: is_chroot, read_only }
 }
 
 /// What is done to the system calls of a step.
@@ -154,13 +156,7 @@ pub fn filter(mode: Mode, plan: &SandboxPlan) -> Filter {
 }
 
 /// The life of the other process, until it is the command or has said why not.
-fn become_step(
-    mode: Mode,
-    plan: &SandboxPlan,
-    group: Option<&Group>,
-    mut words: UnixStream,
-    handover: &OwnedFd,
-) -> ! {
+fn become_step(mode: Mode, plan: &SandboxPlan, group: Option<&Group>, mut words: UnixStream, handover: &OwnedFd) -> ! {
     let begun = || -> Result<()> {
         end_with_monitor()?;
         // One that was killed before that is never seen to end.
@@ -210,7 +206,8 @@ impl Watched {
                     Err(Errno::INTR) => continue,
                     done => done.called("poll")?,
                 };
-                let is_ready = |at: Option<usize>| at.and_then(|at| polled.get(at)).is_some_and(|one| !one.revents().is_empty());
+                let is_ready =
+                    |at: Option<usize>| at.and_then(|at| polled.get(at)).is_some_and(|one| !one.revents().is_empty());
                 for (at, to) in
                     [(words_at, &mut has_word), (handover_at, &mut has_descriptor), (control_at, &mut is_closed)]
                 {

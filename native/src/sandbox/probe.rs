@@ -1,7 +1,6 @@
 //! Finding out what a sandbox may do here, by doing it: each in a process that ends with it.
 use super::calls::{exit_now, fork, unshare, Forked};
 use super::fault::{error_name, Called};
-use super::protocol::Mode;
 use super::seccomp::{self, Filter, Traps};
 use super::wire::{receive, send, Check, TriedCheck};
 use crate::failure::{Code, Failure, Result};
@@ -12,6 +11,9 @@ use rustix::thread::{set_no_new_privs, UnshareFlags};
 use std::ffi::CString;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+
+/// What is tried, with a folder for it.
+type Try = fn(&Path) -> Attempt;
 
 type Attempt = std::result::Result<(), (&'static str, Errno)>;
 
@@ -32,10 +34,10 @@ impl<T> In<T> for std::io::Result<T> {
 }
 
 /// Tries everything, with trial mounts below `temporary`, which is left as it was.
-pub fn try_all(_mode: Mode, temporary: &str) -> Result<Vec<TriedCheck>> {
+pub fn try_all(temporary: &str) -> Result<Vec<TriedCheck>> {
     let folder = format!("{temporary}/probe-{}", std::process::id());
     std::fs::create_dir(&folder).called(format_args!("mkdir({folder})"))?;
-    let checks: [(Check, fn(&Path) -> Attempt); 7] = [
+    let checks: [(Check, Try); 7] = [
         (Check::Namespaces, |_| namespaces()),
         (Check::Network, |_| unshare(UnshareFlags::NEWNET).of("unshare(CLONE_NEWNET)")),
         (Check::Overlay, overlay),

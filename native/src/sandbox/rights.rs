@@ -6,7 +6,8 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{
     capabilities, capability_is_in_bounding_set, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid, CapabilitySet, CapabilitySets, Gid, Uid,
+    set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid, CapabilitySet, CapabilitySets, Gid,
+    Uid,
 };
 
 /// Docker's default set without MKNOD: no mode makes devices, and those that a step asks for are kept as records.
@@ -24,8 +25,19 @@ const DOCKER: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::KILL)
     .union(CapabilitySet::AUDIT_WRITE);
 
-/// What can keep a root that is only changed by chroot(2) from being one: a second chroot(2) leads out of it.
-const LEADS_OUT: CapabilitySet = CapabilitySet::SYS_CHROOT;
+/// What keeps a root that is only changed by chroot(2) from being one: with any of these one gets at what is around it,
+/// where there is nothing else between the step and the machine.
+const LEADS_OUT: CapabilitySet = CapabilitySet::SYS_CHROOT
+    .union(CapabilitySet::SYS_ADMIN)
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::SYS_MODULE)
+    .union(CapabilitySet::SYS_RAWIO)
+    .union(CapabilitySet::SYS_BOOT)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::PERFMON)
+    .union(CapabilitySet::BPF)
+    .union(CapabilitySet::CHECKPOINT_RESTORE);
 
 /// Which ids a process takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +53,7 @@ pub fn kept_capabilities(security: Security, is_chroot: bool) -> Option<Capabili
     match (security, is_chroot) {
         (Security::Insecure, false) => None,
         // Not even then out of the root: what is around it is not the sandbox's to give.
-        (Security::Insecure, true) => Some(CapabilitySet::all().difference(LEADS_OUT | CapabilitySet::MKNOD)),
+        (Security::Insecure, true) => Some(CapabilitySet::all().difference(LEADS_OUT)),
         (Security::Default, false) => Some(DOCKER),
         (Security::Default, true) => Some(DOCKER.difference(LEADS_OUT)),
     }
@@ -159,7 +171,7 @@ mod tests {
     fn a_changed_root_cannot_be_left() {
         for security in [Security::Default, Security::Insecure] {
             let kept = kept_capabilities(security, true).unwrap();
-            assert!(!kept.intersects(CapabilitySet::SYS_CHROOT | CapabilitySet::MKNOD));
+            assert!(!kept.intersects(LEADS_OUT));
             assert!(kept.contains(CapabilitySet::CHOWN));
         }
     }

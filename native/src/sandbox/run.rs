@@ -52,7 +52,8 @@ pub fn run(request: Run, job: &Job) -> Outcome {
 
 /// Tries what a sandbox may do here. Reply: `probed`.
 pub fn probe(request: Probe, job: &Job) -> Outcome {
-    let mut step = Step::start(&Ask::Probe { mode: entered()?, temporary: request.temporary })?;
+    entered()?;
+    let mut step = Step::start(&Ask::Probe { temporary: request.temporary })?;
     let told = receive(&mut step.control)?;
     step.wait(told.is_none())?;
     match told {

@@ -14,7 +14,7 @@ pub fn step() -> Result<()> {
     let told = match receive(&mut control)? {
         None => return Ok(()),
         Some(Ask::Run { mode, plan }) => monitor::watch(&mut control, mode, &plan),
-        Some(Ask::Probe { mode, temporary }) => probe::try_all(mode, &temporary).map(|checks| Tell::Probed { checks }),
+        Some(Ask::Probe { temporary }) => probe::try_all(&temporary).map(|checks| Tell::Probed { checks }),
     };
     let told = told.unwrap_or_else(Tell::failed);
     match send(&mut control, &told) {

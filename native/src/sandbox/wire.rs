@@ -13,7 +13,7 @@ const MAX_MESSAGE: usize = 256 << 20;
 #[serde(tag = "ask", rename_all = "camelCase")]
 pub enum Ask {
     Run { mode: Mode, plan: Box<SandboxPlan> },
-    Probe { mode: Mode, temporary: String },
+    Probe { temporary: String },
 }
 
 /// In the order in which they are sent: warnings, then one of the rest.

@@ -2,11 +2,11 @@
 use crate::attributes;
 use crate::failure::{Code, Failure, Result};
 use crate::folders::{split, times, Folders};
+use crate::pieces::PIECE;
 use crate::record::{Record, Records, STAT};
 use crate::sandbox::protocol::Owners;
 use crate::session::{lock, Job};
 use crate::table::{Entry, Kind};
-use crate::pieces::PIECE;
 use crate::trees::remove_at;
 use crate::zeros::is_zero;
 use rustix::fs::{

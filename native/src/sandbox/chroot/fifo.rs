@@ -2,11 +2,13 @@
 use super::tree::keeping_times;
 use crate::failure::Result;
 use crate::sandbox::fault::Called;
+use crate::session::lock;
 use rustix::fs::{
     chmodat, chownat, fstat, mknodat, open, openat, renameat, statat, AtFlags, FileType, Gid, Mode, OFlags, Uid, CWD,
 };
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub struct Fifo {
     pub uid: u32,
     pub gid: u32,
     pub content: Vec<u8>,
+    /// See `Tree::in_use`.
+    pub in_use: Arc<Mutex<bool>>,
 }
 
 impl Fifo {
@@ -46,7 +50,8 @@ impl Fifo {
             let writer = wait_for_reader(&fifo);
             write_all(&writer, &self.content);
             // Who opens it from here on opens another one: of this one only who has read the content sees the end.
-            if !self.is_there(&fifo) {
+            let in_use = lock(&self.in_use);
+            if !*in_use || !self.is_there(&fifo) {
                 return;
             }
             match self.put() {
@@ -104,6 +109,7 @@ mod tests {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
             content: (0..200_000u32).map(|number| number as u8).collect(),
+            in_use: Arc::new(Mutex::new(true)),
         };
         let content = fifo.content.clone();
         let opened = fifo.put().unwrap();

@@ -62,7 +62,7 @@ fn put(tree: &mut Tree, mount: &SandboxMount) -> Result<Option<Service>> {
             let folder = fcntl_dupfd_cloexec(&spot.folder, 0).called("dup")?;
             let (name, spare) = (spot.name.clone(), tree.next_aside()?);
             tree.remove_later(spot);
-            let fifo = Fifo { folder, name, spare, mode: *mode, uid: *uid, gid: *gid, content };
+            let fifo = Fifo { folder, name, spare, mode: *mode, uid: *uid, gid: *gid, content, in_use: tree.in_use() };
             Ok(Some(Service::Fifo { opened: fifo.put()?, fifo }))
         }
         SandboxMount::File { target, content, mode, uid, gid, read_only: false } => {
@@ -153,7 +153,8 @@ pub fn target(mount: &SandboxMount) -> Result<(&str, Kind)> {
 }
 
 fn kind_at(path: &str) -> Result<Kind> {
-    let opened = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called(format_args!("open({path})"))?;
+    let opened =
+        openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called(format_args!("open({path})"))?;
     Kind::of(opened).called(format_args!("stat({path})"))
 }
 

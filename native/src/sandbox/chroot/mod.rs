@@ -2,9 +2,9 @@
 //! the tree before and taken out of it afterwards.
 use super::command::become_command;
 use super::fault::{fault, Called, Stepped};
-use super::place::Kind;
 use super::handover::{give_owned, Purpose};
 use super::monitor::{end_with_monitor, filter};
+use super::place::Kind;
 use super::protocol::{Mode, Network, SandboxPlan, SandboxRoot};
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
 use super::seccomp;
@@ -19,8 +19,8 @@ mod fill;
 mod imitation;
 mod tree;
 
-pub use fill::view_source;
 use fifo::Fifo;
+pub use fill::view_source;
 use tree::Tree;
 
 /// What the monitor has to do while the step runs.

@@ -4,12 +4,14 @@
 use crate::failure::Result;
 use crate::sandbox::fault::Called;
 use crate::sandbox::place::{make_file, Kind, Place};
+use crate::session::lock;
 use crate::trees::remove_tree;
 use rustix::fs::{
     fstat, mkdirat, openat, renameat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, CWD,
 };
 use rustix::io::{fcntl_dupfd_cloexec, Errno};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 /// A tree that is changed for a step.
 pub struct Tree {
@@ -20,6 +22,8 @@ pub struct Tree {
     undo: Vec<Undo>,
     /// Folders whose paths by descriptor are in use.
     held: Vec<OwnedFd>,
+    /// Whether threads may still change it; whoever does so holds it locked.
+    is_in_use: Arc<Mutex<bool>>,
 }
 
 /// How a change is taken back.
@@ -43,7 +47,14 @@ impl Tree {
     pub fn open(path: &str) -> Result<Tree> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).called(format_args!("open({path})"))?;
-        Ok(Tree { root, aside: format!("{path}.aside"), moved: 0, undo: Vec::new(), held: Vec::new() })
+        Ok(Tree {
+            root,
+            aside: format!("{path}.aside"),
+            moved: 0,
+            undo: Vec::new(),
+            held: Vec::new(),
+            is_in_use: Arc::new(Mutex::new(true)),
+        })
     }
 
     /// Makes a mount point where none is. It is to be found there by others, and goes in the end.
@@ -80,6 +91,11 @@ impl Tree {
         self.held.push(descriptor);
     }
 
+    /// What a thread holds locked while it changes the tree, and then only if it is still true.
+    pub fn in_use(&self) -> Arc<Mutex<bool>> {
+        Arc::clone(&self.is_in_use)
+    }
+
     /// Says that what was put at a spot is to be removed in the end.
     pub fn remove_later(&mut self, spot: Spot) {
         self.undo.push(Undo::Restore { folder: spot.folder, name: spot.name, kept: spot.kept });
@@ -101,6 +117,7 @@ impl Tree {
 
     /// Takes all changes back, the last one first. Goes on when one cannot be, and tells the first reason.
     pub fn restore(mut self) -> Result<()> {
+        *lock(&self.is_in_use) = false;
         let mut first = Ok(());
         while let Some(undo) = self.undo.pop() {
             let done = self.take_back(undo);

@@ -3,11 +3,11 @@ use super::calls::{new_session_keyring, start_loopback, unshare};
 use super::command::become_command;
 use super::fault::{Called, Stepped};
 use super::handover::{give_owned, Purpose};
+use super::monitor::{end_with_monitor, filter};
 use super::place::Kind;
 use super::protocol::{Mode, Network, SandboxPlan, SandboxRoot, Security};
-use super::monitor::{end_with_monitor, filter};
-use super::seccomp;
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
+use super::seccomp;
 use crate::failure::{Failure, Result};
 use crate::unpack::implied;
 use mounts::{Ready, Root};
@@ -39,9 +39,8 @@ pub fn enter(plan: &SandboxPlan, mode: Mode, handover: &OwnedFd) -> Failure {
 }
 
 fn set_up(plan: &SandboxPlan, mode: Mode, handover: &OwnedFd) -> Result<()> {
-    let hand_over = |purpose: Purpose, listener: UnixListener| {
-        give_owned(handover, purpose, &listener).called("sendmsg(a socket)")
-    };
+    let hand_over =
+        |purpose: Purpose, listener: UnixListener| give_owned(handover, purpose, &listener).called("sendmsg(a socket)");
     let ids = if mode == Mode::Single { Ids::Kept } else { Ids::Planned };
 
     // 1. Namespaces: nothing that is mounted from here on is seen outside.
@@ -105,7 +104,8 @@ fn stage(root: &SandboxRoot) -> Result<(Staging, Option<OwnedFd>)> {
         }
         SandboxRoot::Copy { path } => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let tree = openat(CWD, path.as_str(), flags, rustix::fs::Mode::empty()).called(format_args!("open({path})"))?;
+            let tree =
+                openat(CWD, path.as_str(), flags, rustix::fs::Mode::empty()).called(format_args!("open({path})"))?;
             Ok((Staging::mount(path)?, Some(tree)))
         }
     }

@@ -1,13 +1,13 @@
 //! The mounts of a plan: what is mounted, and where.
 use super::staging::{by_descriptor, imitate, open_source, Staging};
 use crate::failure::{Code, Failure, Result};
+use crate::sandbox::base64;
 use crate::sandbox::calls::restrict_mount;
+use crate::sandbox::chroot::view_source;
 use crate::sandbox::fault::{fault, Called};
 use crate::sandbox::handover::Purpose;
 use crate::sandbox::place::{Kind, Place};
-use crate::sandbox::chroot::view_source;
 use crate::sandbox::protocol::{SandboxMount, SandboxPlan, SandboxRoot};
-use crate::sandbox::base64;
 use rustix::fs::{fstatvfs, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{mount, mount_bind_recursive, mount_remount, MountFlags};

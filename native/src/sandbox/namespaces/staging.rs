@@ -106,7 +106,8 @@ impl Staging {
         let attempts: &[&str] = if scratch.is_some() { &[",volatile", ""] } else { &[""] };
         let mut outcome = Err(Errno::INVAL);
         for attempt in attempts {
-            let options = CString::new(format!("{options}{attempt}")).map_err(|_| Errno::INVAL).called("mount(overlay)")?;
+            let options =
+                CString::new(format!("{options}{attempt}")).map_err(|_| Errno::INVAL).called("mount(overlay)")?;
             outcome = mount("overlay", "root", "overlay", flags, Some(options.as_c_str()));
             if outcome != Err(Errno::INVAL) {
                 break;

@@ -23,33 +23,23 @@ struct Kept {
 #[derive(Default)]
 pub struct Links {
     kept: HashMap<Place, Kept>,
+    /// Of files that mounts of other layers show, which nobody changes, by inode.
+    viewed: HashMap<u64, Record>,
     root: Option<u64>,
     /// The upper directory of the overlay that is the step's root.
     upper: Option<Root>,
 }
 
 impl Links {
-    /// Reads what is recorded beside trees.
-    pub fn load(trees: &[String]) -> Result<Links> {
+    /// Reads what is recorded beside the root's trees and beside those that other mounts show.
+    pub fn load(trees: &[String], viewed: &[String]) -> Result<Links> {
         let mut links = Links::default();
-        for tree in trees {
-            let records = read_owners(tree)?;
-            if records.is_empty() {
-                continue;
-            }
-            let root = Root::open(tree)?;
-            for (path, record) in records {
-                let file = match root.open_with(&path, OFlags::PATH) {
-                    Err(Errno::NOENT | Errno::NOTDIR) => continue,
-                    opened => opened.map_err(|error| Failure::from(error).at(&path))?,
-                };
-                let (_, inode) = Facts::of(&file)?.place();
-                links.kept.insert((0, inode), Kept { record, birth: None });
-            }
+        for (inode, record) in recorded(trees)? {
+            links.kept.insert((0, inode), Kept { record, birth: None });
         }
+        links.viewed = recorded(viewed)?;
         Ok(links)
     }
-
     /// Says where what changes is found outside of the sandbox.
     pub fn set_upper(&mut self, path: &str) -> Result<()> {
         self.upper = Some(Root::open(path)?);
@@ -62,7 +52,7 @@ impl Links {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.kept.is_empty() && self.viewed.is_empty()
     }
 
     fn place(&self, facts: &Facts) -> Place {
@@ -71,7 +61,10 @@ impl Links {
     }
 
     pub fn get(&self, facts: &Facts) -> Option<Record> {
-        let kept = self.kept.get(&self.place(facts))?;
+        let place = self.place(facts);
+        let Some(kept) = self.kept.get(&place) else {
+            return self.viewed.get(&place.1).filter(|_| place.0 != 0).copied();
+        };
         (kept.birth.is_none() || kept.birth == facts.birth()).then_some(kept.record)
     }
 
@@ -168,6 +161,27 @@ impl Links {
     }
 }
 
+/// What is recorded beside trees, by inode.
+fn recorded(trees: &[String]) -> Result<HashMap<u64, Record>> {
+    let mut inodes = HashMap::new();
+    for tree in trees {
+        let records = read_owners(tree)?;
+        if records.is_empty() {
+            continue;
+        }
+        let root = Root::open(tree)?;
+        for (path, record) in records {
+            let file = match root.open_with(&path, OFlags::PATH) {
+                Err(Errno::NOENT | Errno::NOTDIR) => continue,
+                opened => opened.map_err(|error| Failure::from(error).at(&path))?,
+            };
+            let (_, inode) = Facts::of(&file)?.place();
+            inodes.insert(inode, record);
+        }
+    }
+    Ok(inodes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +215,7 @@ mod tests {
         assert_eq!(written.keys().collect::<Vec<_>>(), [b"c/b/link"]);
         assert_eq!(written[b"c/b/link".as_slice()].uid, 7);
 
-        let mut loaded = Links::load(&[text]).unwrap();
+        let mut loaded = Links::load(&[text], &[]).unwrap();
         let link = facts(&tree.join("c/b/link"));
         loaded.set_root(link.place().0);
         assert_eq!(loaded.get(&link).map(|record| record.gid), Some(8));

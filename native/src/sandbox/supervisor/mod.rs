@@ -41,6 +41,8 @@ pub struct Supervised {
     pub start: Credentials,
     /// The unpacked layers of the root, lowest first, with `owners`.
     pub lower: Vec<String>,
+    /// The unpacked layers that other mounts show, with `owners`.
+    pub viewed: Vec<String>,
     /// Where what changes is found afterwards: the upper directory of an overlay, or a copied root, which then is also
     /// the only one of `lower`.
     pub upper: Option<String>,
@@ -100,7 +102,8 @@ impl Supervisor {
         let calls = Abi::here()
             .iter()
             .flat_map(|abi| traps.calls(*abi).into_iter().map(|(number, name)| ((abi.audit(), number), (*abi, name))));
-        let links = if supervised.owners { Links::load(&supervised.lower)? } else { Links::default() };
+        let links =
+            if supervised.owners { Links::load(&supervised.lower, &supervised.viewed)? } else { Links::default() };
         let state = State {
             identities: Identities::new(&supervised.start),
             links,
