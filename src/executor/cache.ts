@@ -52,6 +52,8 @@ export interface KeyParts {
   readonly files?: string | undefined;
   /** `NAME=` and a fingerprint of the value, of each variable that takes part. */
   readonly variables?: readonly string[] | undefined;
+  /** Fingerprints of what else a process is run with, by what a person calls it. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
   /** Content of the layer that came out, to compare files with. */
   readonly diffId?: DiffId | undefined;
 }

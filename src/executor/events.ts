@@ -92,6 +92,7 @@ export interface MissDetails {
     | "instruction"
     | "parent"
     | "arguments"
+    | "settings"
     | "files"
     | "platform"
     | "recordGone"

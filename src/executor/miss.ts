@@ -38,6 +38,10 @@ export function explainMiss(
     const reason = `changed: ${variables.map((name) => `$${name}`).join(", ")}`;
     return { reason, details: { reason: "arguments", changed: variables } };
   }
+  const settings = changedSettings(now.settings ?? {}, last.settings ?? {});
+  if (settings.length > 0) {
+    return { reason: `changed: ${settings.join(", ")}`, details: { reason: "settings", changed: settings } };
+  }
   if (now.files !== last.files && copied !== undefined) {
     const files = compareFiles(copied.items, copied.index);
     if (files !== undefined) return filesMiss(files);
@@ -58,6 +62,14 @@ export function explainMiss(
 function changedVariables(now: readonly string[], last: readonly string[]): string[] {
   const different = [...now.filter((each) => !last.includes(each)), ...last.filter((each) => !now.includes(each))];
   return [...new Set(different.map((each) => each.slice(0, each.indexOf("="))))].sort();
+}
+
+/** What of both is not the same, in the order in which the step has it. */
+function changedSettings(
+  now: Readonly<Record<string, string>>,
+  last: Readonly<Record<string, string>>,
+): readonly string[] {
+  return [...new Set([...Object.keys(now), ...Object.keys(last)])].filter((name) => now[name] !== last[name]);
 }
 
 interface FileChanges {

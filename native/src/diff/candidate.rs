@@ -113,8 +113,9 @@ fn applied(item: &mut Item, kind: Kind, record: Record, owners: Owners) -> Kind 
     if matches!(kind, Kind::CharacterDevice | Kind::BlockDevice) {
         (item.major, item.minor) = (record.major, record.minor);
     }
+    // Permissions are always the file's own, which chmod changes.
     if owners == Owners::Recorded {
-        (item.uid, item.gid, item.mode) = (record.uid, record.gid, record.mode & 0o7777);
+        (item.uid, item.gid) = (record.uid, record.gid);
     }
     kind
 }

@@ -152,7 +152,9 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
 /// What is done to the system calls of a step.
 pub fn filter(mode: Mode, plan: &SandboxPlan) -> Filter {
     let offline = mode == Mode::Chroot && plan.network == Network::None;
-    Filter { profile: plan.security == Security::Default, offline, traps: supervised(mode, plan).traps() }
+    // Asked for by the process that is to be it.
+    let first = (mode == Mode::Chroot).then(std::process::id);
+    Filter { profile: plan.security == Security::Default, offline, first, traps: supervised(mode, plan).traps() }
 }
 
 /// The life of the other process, until it is the command or has said why not.

@@ -92,12 +92,33 @@ export async function prepareRun(
       found.map(({ key }) => key),
     ],
     variables: environment.keyed,
+    described: ["RUN", ...command.argv].join(" "),
+    settings: settingsOf(config.User ?? "", directory, { network, security }, command.script?.content, found),
     plan,
     mounts: [...files, ...found.flatMap(({ mount }) => (mount === undefined ? [] : [mount]))],
     mounted: identityOf(found.map(({ source }) => source?.content)),
     secrets: found.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
     keepFailed: settings.keepFailed ? { ...plan, environment: environment.keyed } : undefined,
   };
+}
+
+/** What of a step's key a person has a name for, besides the command and the variables. */
+function settingsOf(
+  user: string,
+  directory: string,
+  permissions: ReturnType<typeof runPermissions>,
+  script: string | undefined,
+  found: readonly FoundMount[],
+): ReadonlyMap<string, Part> {
+  return new Map<string, Part>([
+    ["USER", user],
+    ["WORKDIR", directory],
+    ["--network", permissions.network],
+    ["--security", permissions.security],
+    ["the script", script],
+    ...found.map(({ name, key }): [string, Part] => [`the mount ${name}`, key]),
+    ...found.map(({ name, source }): [string, Part] => [`what is mounted at ${name}`, source?.content]),
+  ]);
 }
 
 /** Files that every step sees and no layer has. */
@@ -119,6 +140,8 @@ function systemFiles(
 
 /** A mount with what it takes in, and its part of the step's key: of a secret, an agent and a cache only the id counts. */
 interface FoundMount {
+  /** The target, or what else tells it from the others. */
+  readonly name: string;
   readonly key: Part;
   readonly mount: StepMount | undefined;
   readonly source?: MountSource | undefined;
@@ -132,16 +155,22 @@ async function findMount(request: MountRequest, place: RunPlace, supplies: RunSu
     case "bind": {
       const { target, writable } = request;
       const source = await sourceOf(request, place);
-      return { key: ["bind", target, writable], mount: { kind: "bind", target, writable, source }, source };
+      return {
+        name: target,
+        key: ["bind", target, writable],
+        mount: { kind: "bind", target, writable, source },
+        source,
+      };
     }
     case "cache": {
       const { target, id, sharing, readOnly, mode, uid, gid } = request;
       const source = request.from === undefined ? undefined : await sourceOf(request, place);
       const mount: StepMount = { kind: "cache", target, id, sharing, readOnly, mode, uid, gid, source };
-      return { key: ["cache", target, id], mount, source };
+      return { name: target, key: ["cache", target, id], mount, source };
     }
     case "tmpfs":
       return {
+        name: request.target,
         key: ["tmpfs", request.target],
         mount: { kind: "tmpfs", target: request.target, size: request.size },
       };
@@ -149,10 +178,15 @@ async function findMount(request: MountRequest, place: RunPlace, supplies: RunSu
       const { id, target, variable } = request;
       const found = stepSecret(request, supplies.secrets.get(id));
       const key = ["secret", id, target, variable];
-      return { key, mount: found?.mount, variable: found?.variable, secret: found?.secret };
+      const name = target ?? `$${variable}`;
+      return { name, key, mount: found?.mount, variable: found?.variable, secret: found?.secret };
     }
     case "ssh":
-      return { key: ["ssh", request.target, request.id], mount: stepAgent(request, await supplies.agent(request.id)) };
+      return {
+        name: request.target,
+        key: ["ssh", request.target, request.id],
+        mount: stepAgent(request, await supplies.agent(request.id)),
+      };
   }
 }
 

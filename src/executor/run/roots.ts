@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { EntryType } from "../../layers/entry-table.ts";
 import type { NativeClient } from "../../native/client.ts";
 import type { ChangedTree, SandboxRoot } from "../../native/sandbox-protocol.ts";
 import { storeFault } from "../../oci/layout/faults.ts";
@@ -109,9 +110,11 @@ export class CopyRoots implements Roots {
       root: { kind: "copy", path: tree.path },
       tree: { kind: "copy", root: tree.path, mark },
       keep: async (layer) => {
+        await this.#sandbox.client.remove({ paths: [mark] });
+        // Where layers are stacked, the names of a lower file change apart from each other. In this tree they would not.
+        if (layer !== undefined && (await this.#hasHardLinks(layer))) return discard();
         if (layer !== undefined) tree.layers = [...wanted, layer.diffId];
         this.#free.push(tree);
-        await this.#sandbox.client.remove({ paths: [mark] });
       },
       discard: async () => {
         await this.#sandbox.client.remove({ paths: [mark] });
@@ -127,6 +130,12 @@ export class CopyRoots implements Roots {
   async close(): Promise<void> {
     const paths = this.#free.splice(0).map((tree) => tree.path);
     if (paths.length > 0) await this.#sandbox.client.remove({ paths });
+  }
+
+  async #hasHardLinks(layer: LayerReference): Promise<boolean> {
+    const table = await this.#tools.pool.table(layer);
+    for (let index = 0; index < table.length; index++) if (table.type(index) === EntryType.hardlink) return true;
+    return false;
   }
 
   /** A free tree that has some of the layers and nothing else, the one with most of them. */

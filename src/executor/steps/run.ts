@@ -3,6 +3,7 @@ import { KbuildError } from "../../errors.ts";
 import { EntryTable } from "../../layers/entry-table.ts";
 import { entryParts, identityOf } from "../../layers/identity.ts";
 import type { Exited } from "../../native/sandbox-protocol.ts";
+import { KEY_VERSION } from "../cache.ts";
 import { milliseconds } from "../elapsed.ts";
 import type { StepReporter } from "../emitter.ts";
 import { contentKey, stack } from "../make-layer.ts";
@@ -50,7 +51,7 @@ export async function runProcess(
   const changes = await execute(tools, state, step, reporter);
   const snapshot = await adopt(tools, state.snapshot, changes, step.useCache);
   const layer = snapshot === state.snapshot ? undefined : snapshot.layers.at(-1);
-  const created = tools.clock.created();
+  const created = createdOf(tools, step, snapshot);
   tools.cache.putStep(keyOf(tools, state, step, step.mounted), {
     created,
     ...(layer === undefined ? {} : { layer, content: snapshot.content }),
@@ -64,6 +65,19 @@ export async function runProcess(
     ...(layer === undefined ? {} : { layer: { diffId: layer.diffId, size: layer.blob.size } }),
   });
   return { snapshot, created, isEmpty: layer === undefined };
+}
+
+/**
+ * When this step first came to this content: one that runs again and comes to the same is as old as it was, so that the
+ * image is the same, too.
+ */
+function createdOf(tools: Tools, step: RunStep, { content }: Snapshot): string {
+  const key = identityOf(KEY_VERSION, "created", step.instruction, content, tools.clock.epoch);
+  const known = step.useCache ? tools.cache.step(key) : undefined;
+  if (known !== undefined) return known.created;
+  const created = tools.clock.created();
+  tools.cache.putStep(key, { created });
+  return created;
 }
 
 async function execute(tools: Tools, state: ImageState, step: RunStep, reporter: StepReporter): Promise<Changes> {

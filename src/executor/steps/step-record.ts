@@ -15,6 +15,10 @@ export interface RecordedStep {
   readonly inputs: readonly Part[];
   /** Variables that a process would see, `NAME=value`. */
   readonly variables?: readonly string[] | undefined;
+  /** The instruction without what misses are explained by on its own; absent: as it is. */
+  readonly described?: string | undefined;
+  /** Of the further inputs, and of what a process mounts, those that a person has a name for. */
+  readonly settings?: ReadonlyMap<string, Part> | undefined;
   /** Identity of the place in the Dockerfile, to explain misses by. */
   readonly place: string;
   readonly useCache: boolean;
@@ -61,12 +65,8 @@ export function rememberParts(
 ): void {
   const parts = partsOf(state, step, files);
   const last = tools.cache.lastParts(step.place);
-  const isSame =
-    last?.instruction === parts.instruction &&
-    last.parent === parts.parent &&
-    last.files === parts.files &&
-    last.diffId === layer?.diffId;
-  if (!isSame) tools.cache.putLastParts(step.place, { ...parts, diffId: layer?.diffId });
+  const now = { ...parts, ...(layer === undefined ? {} : { diffId: layer.diffId }) };
+  if (last === undefined || JSON.stringify(last) !== JSON.stringify(now)) tools.cache.putLastParts(step.place, now);
 }
 
 /** Why a step had to be done; `items` is what it copies, undefined for one that copies nothing. */
@@ -87,12 +87,17 @@ export function missOf(
 
 function partsOf(state: ImageState, step: RecordedStep, files: string): KeyParts {
   return {
-    instruction: step.instruction,
+    instruction: step.described ?? step.instruction,
     parent: state.snapshot.content,
     platform: formatPlatform(state.platform),
     files: identityOf(files, step.inputs),
     ...(step.variables === undefined ? {} : { variables: step.variables.map(fingerprint) }),
+    ...(step.settings === undefined ? {} : { settings: fingerprints(step.settings) }),
   };
+}
+
+function fingerprints(settings: ReadonlyMap<string, Part>): Record<string, string> {
+  return Object.fromEntries([...settings].map(([name, value]) => [name, identityOf(value).slice(0, 16)]));
 }
 
 /** A variable whose value can be compared and not read. */

@@ -28,7 +28,7 @@ ARG KEYS=kbuild
 RUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ] && ssh-add -l >/seen
 RUN --mount=type=ssh,id=other,target=/run/other.sock,uid=1000,mode=0600 stat -c '%u %a' /run/other.sock >>/seen && echo "$SSH_AUTH_SOCK" >>/seen
 RUN --mount=type=ssh echo signed >/data && ssh-keygen -q -Y sign -f /key.pub -n file /data && ssh-keygen -Y check-novalidate -n file -s /data.sig </data >>/seen
-RUN --mount=type=ssh,id=absent [ -z "$SSH_AUTH_SOCK" ] && [ ! -e /run/buildkit/ssh_agent.0 ] && echo optional >>/seen; [ -z "$SSH_AUTH_SOCK" ]
+RUN --mount=type=ssh,id=absent [ ! -e /run/buildkit/ssh_agent.0 ] && echo optional >>/seen; [ ! -e "$SSH_AUTH_SOCK" ]
 `;
     const context = contextFor(ground, build, { "key.pub": fs.readFileSync(`${key}.pub`) });
     const digests = await inEach(situations.all, async (each) => {

@@ -1,9 +1,12 @@
 //! A file system in memory in which everything is put together that is then bound into the root, which is mounted in it
 //! itself: it is gone from the sandbox with the old root.
 use crate::failure::{Code, Failure, Result};
+use crate::record::{Record, STAT};
 use crate::sandbox::fault::Called;
 use crate::sandbox::protocol::Owners;
-use rustix::fs::{chmodat, chownat, fstat, mkdirat, openat, symlinkat, AtFlags, Gid, Mode, OFlags, Uid, CWD};
+use rustix::fs::{
+    chmodat, chownat, fsetxattr, fstat, mkdirat, openat, symlinkat, AtFlags, Gid, Mode, OFlags, Uid, XattrFlags, CWD,
+};
 use rustix::io::Errno;
 use rustix::mount::{mount, mount_bind, MountFlags};
 use rustix::process::fchdir;
@@ -45,6 +48,14 @@ impl Staging {
         while !rest.is_empty() {
             let written = rustix::io::write(&file, rest).called("write(a file)")?;
             rest = rest.get(written..).unwrap_or_default();
+        }
+        if owners == Owners::Recorded && (uid, gid) != (0, 0) {
+            let record = Record { uid, gid, mode: libc::S_IFREG | mode, major: 0, minor: 0 };
+            // Before Linux 6.6 a file in memory has no such attributes: it is root's there.
+            match fsetxattr(&file, STAT, record.text().as_bytes(), XattrFlags::empty()) {
+                Ok(()) | Err(Errno::NOTSUP) => {}
+                Err(error) => return Err(error).called("setxattr(a file)"),
+            }
         }
         self.give(&name, mode, uid, gid, owners)?;
         drop(file);

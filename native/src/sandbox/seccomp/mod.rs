@@ -21,6 +21,8 @@ pub struct Filter {
     pub profile: bool,
     /// Sockets can only be of the families `AF_UNIX` and `AF_NETLINK`; others fail with `EACCES`.
     pub offline: bool,
+    /// The first process, where there is no pid namespace to have one.
+    pub first: Option<u32>,
     pub traps: Traps,
 }
 
@@ -45,6 +47,9 @@ impl Filter {
             let mut own = general.clone();
             if self.offline && own.otherwise == Verdict::Allow {
                 traps::take_offline(name, &mut own);
+            }
+            if let Some(first) = self.first.filter(|_| own.otherwise == Verdict::Allow) {
+                traps::protect_first(name, first, &mut own);
             }
             self.traps.amend(name, &mut own);
             if own != general {

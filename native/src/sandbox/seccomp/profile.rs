@@ -70,8 +70,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The rule for a call; `None`: it is not in the profile.
 fn rule(abi: Abi, name: &str) -> Option<Rule> {
-    let refused = |test| Clause { argument: 0, test, verdict: Verdict::Refuse(EPERM) };
-    let allowed_if = |value| Clause { argument: 0, test: Test::Is { mask: EXACTLY, value }, verdict: Verdict::Allow };
+    let refused = |test| Clause { argument: 0, test, also: None, verdict: Verdict::Refuse(EPERM) };
+    let allowed_if =
+        |value| Clause { argument: 0, test: Test::Is { mask: EXACTLY, value }, also: None, verdict: Verdict::Allow };
     let (clauses, otherwise) = match name {
         "clone" => (vec![refused(Test::Any(NEW_NAMESPACES))], Verdict::Allow),
         // Its flags are out of a filter's sight; the C library then takes clone.

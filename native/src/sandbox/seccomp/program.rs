@@ -62,11 +62,13 @@ pub enum Test {
     AtLeast(u32),
 }
 
-/// The verdict for calls whose argument (0 to 5) passes a test.
+/// The verdict for calls whose argument (0 to 5) passes a test, and of which another one has a certain value, if `also`
+/// says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clause {
     pub argument: u8,
     pub test: Test,
+    pub also: Option<(u8, u32)>,
     pub verdict: Verdict,
 }
 
@@ -150,13 +152,19 @@ fn body(rule: &Rule) -> Vec<Instruction> {
     let mut code = Vec::new();
     for clause in &rule.clauses {
         code.push(load(ARGUMENTS + 8 * u32::from(clause.argument)));
+        // Past the verdict, and past the other question before it.
+        let past = if clause.also.is_some() { 3 } else { 1 };
         match clause.test {
-            Test::Any(bits) => code.push(jump(JUMP_IF_SET, bits, 0, 1)),
-            Test::AtLeast(value) => code.push(jump(JUMP_IF_AT_LEAST, value, 0, 1)),
+            Test::Any(bits) => code.push(jump(JUMP_IF_SET, bits, 0, past)),
+            Test::AtLeast(value) => code.push(jump(JUMP_IF_AT_LEAST, value, 0, past)),
             Test::Is { mask, value } => {
                 code.push(Instruction { code: AND, if_true: 0, if_false: 0, value: mask });
-                code.push(jump(JUMP_IF_EQUAL, value, 0, 1));
+                code.push(jump(JUMP_IF_EQUAL, value, 0, past));
             }
+        }
+        if let Some((argument, value)) = clause.also {
+            code.push(load(ARGUMENTS + 8 * u32::from(argument)));
+            code.push(jump(JUMP_IF_EQUAL, value, 0, 1));
         }
         code.push(verdict(clause.verdict));
     }

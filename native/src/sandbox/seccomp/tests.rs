@@ -277,16 +277,43 @@ fn offline_leaves_sockets_of_the_machine_itself() {
 }
 
 #[test]
+fn the_first_process_cannot_be_ended_by_its_own() {
+    for profile in [true, false] {
+        let filter = Filter { profile, first: Some(1234), ..Filter::default() };
+        for abi in ALL {
+            let filter = Checked::new(&filter, abi);
+            for (name, arguments, expected) in [
+                ("kill", &[1234, 9][..], "done"),
+                ("kill", &[1234, 19], "done"),
+                ("kill", &[1234, 15], "allow"),
+                ("kill", &[1235, 9], "allow"),
+                ("kill", &[0xffff_ffff_ffff_ffff, 9], "EPERM"),
+                ("kill", &[0xffff_ffff, 0], "EPERM"),
+                ("tkill", &[1234, 9], "done"),
+                ("tgkill", &[1234, 1234, 9], "done"),
+                ("tgkill", &[1234, 1234, 2], "allow"),
+                ("tgkill", &[9, 1234, 9], "allow"),
+            ] {
+                if filter.number(name).is_some() {
+                    assert_eq!(filter.call(name, arguments), expected, "{abi:?} {name} {arguments:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn bisection_finds_what_a_list_says_in_few_steps() {
     let everything = Traps { devices: true, owners: true, read_only: true, proc: true };
-    for filter in [default_profile(), Filter { profile: true, offline: true, traps: everything }] {
+    for filter in [default_profile(), Filter { profile: true, offline: true, first: Some(1234), traps: everything }] {
         for abi in ALL {
             let checked = Checked::new(&filter, abi);
             assert!(checked.program.len() < 4096, "{} instructions", checked.program.len());
             let rules = filter.rules(abi);
             for number in 0..700 {
                 let rule = &rules.iter().rev().find(|(first, _)| *first <= number).unwrap().1;
-                let expected = rule.clauses.iter().find(|clause| match clause.test {
+                let is_zero = |clause: &&Clause| clause.also.is_none_or(|(_, value)| value == 0);
+                let expected = rule.clauses.iter().filter(is_zero).find(|clause| match clause.test {
                     Test::Any(_) => false,
                     Test::Is { value, .. } => value == 0,
                     Test::AtLeast(value) => value == 0,
@@ -365,7 +392,7 @@ fn alone_handing_over() {
     let thread = std::thread::spawn(move || {
         rustix::thread::set_no_new_privs(true).unwrap();
         let traps = Traps { devices: true, ..Traps::default() };
-        let listener = install(&Filter { profile: true, offline: false, traps }).unwrap().unwrap();
+        let listener = install(&Filter { profile: true, traps, ..Filter::default() }).unwrap().unwrap();
         handover::give_owned(&theirs, handover::Purpose::Supervised, listener).unwrap();
         drop(theirs);
         let make = |kind| {

@@ -83,7 +83,7 @@ fn found<'a>(list: &'a [(&str, When)], name: &'a str) -> impl Iterator<Item = Wh
 }
 
 fn clauses(when: When) -> Vec<Clause> {
-    let ask = |argument, test| Clause { argument, test, verdict: Verdict::Ask };
+    let ask = |argument, test| Clause { argument, test, also: None, verdict: Verdict::Ask };
     let kind = |value: libc::mode_t| Test::Is { mask: libc::S_IFMT, value };
     match when {
         When::Always => Vec::new(),
@@ -128,7 +128,7 @@ impl Traps {
         if self.owners && name == "prctl" {
             // The slack says whose ids a process has. What asks for another is told that it has got it.
             let test = Test::Is { mask: u32::MAX, value: PR_SET_TIMERSLACK };
-            rule.clauses.push(Clause { argument: 0, test, verdict: Verdict::Refuse(0) });
+            rule.clauses.push(Clause { argument: 0, test, also: None, verdict: Verdict::Refuse(0) });
         }
         if !self.is_empty() && listed(QUEUED, name) {
             rule.otherwise = Verdict::Refuse(EPERM);
@@ -144,10 +144,29 @@ impl Traps {
 
 /// Leaves sockets of the machine itself and of its kernel. `socketcall` hides the family in memory; the C libraries know
 /// how to do without it.
+/// What the first process of a pid namespace has from the kernel, for one that is in none: from its own side it cannot be
+/// ended or stopped. And who kills all that he can (`kill -1`) kills nothing outside.
+pub fn protect_first(name: &str, first: u32, rule: &mut Rule) {
+    let all = Test::Is { mask: u32::MAX, value: u32::MAX };
+    let itself = Test::Is { mask: u32::MAX, value: first };
+    if name == "kill" {
+        rule.clauses.push(Clause { argument: 0, test: all, also: None, verdict: Verdict::Refuse(EPERM) });
+    }
+    let signal = match name {
+        "kill" | "tkill" => 1,
+        "tgkill" => 2,
+        _ => return,
+    };
+    for number in [libc::SIGKILL, libc::SIGSTOP] {
+        let also = Some((signal, number as u32));
+        rule.clauses.push(Clause { argument: 0, test: itself, also, verdict: Verdict::Refuse(0) });
+    }
+}
+
 pub fn take_offline(name: &str, rule: &mut Rule) {
     let allowed = |family: i32| {
         let test = Test::Is { mask: u32::MAX, value: family as u32 };
-        Clause { argument: 0, test, verdict: Verdict::Allow }
+        Clause { argument: 0, test, also: None, verdict: Verdict::Allow }
     };
     match name {
         "socket" => {
