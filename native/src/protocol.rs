@@ -240,6 +240,7 @@ pub enum Reply {
         digest: String,
         size: u64,
         tar_size: u64,
+        content: String,
     },
     Removed {
         id: u64,

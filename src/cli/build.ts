@@ -5,6 +5,7 @@ import { buildOptions } from "./options.ts";
 import { BatchWriter } from "./render/batch.ts";
 import { paintFor } from "./render/colors.ts";
 import { jsonLine } from "./render/json.ts";
+import { PacedWriter } from "./render/paced.ts";
 import type { Failure } from "./render/parts.ts";
 import { removeStale, writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
@@ -42,9 +43,10 @@ function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
 }
 
 /** Follows the build in the style that was asked for; only that renderer is loaded. */
-async function show(style: Style, { events }: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
+async function show(style: Style, build: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
   const { stderr, env } = shell;
-  const direct = { write: (text: string) => stderr.write(text) };
+  const direct = new PacedWriter(stderr);
+  const events = direct.paced(build.events);
   const writer = new BatchWriter(direct);
   const target = { write: (text: string) => writer.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
   try {
@@ -53,7 +55,7 @@ async function show(style: Style, { events }: Build, failure: Failure, explain: 
         // Frames are whole already, and the cursor has to come back even when the process ends in the middle.
         return await (await import("./render/tty.ts")).renderTty(events, failure, {
           ...target,
-          ...direct,
+          write: (text) => direct.write(text),
           screen: stderr,
           env,
         });

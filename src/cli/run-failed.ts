@@ -16,7 +16,10 @@ export const runFailedCommand = command({
     shell.exitStatus = await runInFailedStep(name, words, {
       root: values.root,
       signal: shell.interruption.signal,
-      onOutput: (stream, bytes) => (stream === "stdout" ? shell.stdout : shell.stderr).write(bytes),
+      onOutput: (stream, bytes) =>
+        new Promise((resolve) => {
+          (stream === "stdout" ? shell.stdout : shell.stderr).write(bytes, () => resolve());
+        }),
     });
   },
 });

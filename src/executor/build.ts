@@ -7,7 +7,10 @@ import { runBuild } from "./run-build.ts";
 /** Starts a build; see `build` in `api.ts`. */
 export function startBuild(options: BuildOptions): Build {
   const events = new EventStream();
-  const emitter = new Emitter((event) => events.push(event));
+  const emitter = new Emitter(
+    (event) => events.push(event),
+    () => events.room(),
+  );
   const result = run(options, emitter).finally(() => events.end());
   // Whoever only follows the events need not look at the promise: that it fails is no unhandled rejection then.
   result.catch(() => undefined);

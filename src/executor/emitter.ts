@@ -8,14 +8,17 @@ type Send = (event: BuildEvent) => void;
 /** Gives steps their numbers and sends their events. */
 export class Emitter {
   readonly #send: Send;
+  /** What a step has to wait for before it tells more lines; undefined: nothing. */
+  readonly room: () => Promise<void> | undefined;
   readonly #started = milliseconds();
   #steps = 0;
   readonly finished: BuiltStep[] = [];
   readonly warnings: { code: string; message: string }[] = [];
   readonly #open = new Set<StepReporter>();
 
-  constructor(send: Send) {
+  constructor(send: Send, room: () => Promise<void> | undefined = () => undefined) {
     this.#send = send;
+    this.room = room;
   }
 
   /** Milliseconds since the build started. */
@@ -104,6 +107,11 @@ export class StepReporter {
   /** A line that the step's process printed. */
   log(stream: "stdout" | "stderr", line: string): void {
     this.#send({ type: "stepLog", at: this.#emitter.now(), step: this.#step, stream, line });
+  }
+
+  /** What to wait for before there are more lines; undefined: nothing. */
+  room(): Promise<void> | undefined {
+    return this.#emitter.room();
   }
 
   finish(outcome: Pick<StepFinished, "status" | "missReason" | "missDetails" | "layer">): void {

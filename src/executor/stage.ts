@@ -69,7 +69,8 @@ export async function runStage(run: StageRun): Promise<StageResult> {
     try {
       await stage.run(instruction, number, reporters.get(number));
     } catch (error) {
-      reporters.get(number)?.finish({ status: isInterruption(error) ? "cancelled" : "failed" });
+      const isOwn = !isInterruption(error) && !isOfEarlier(error, instruction);
+      reporters.get(number)?.finish({ status: isOwn ? "failed" : "cancelled" });
       throw placed(error, run, instruction);
     }
   }
@@ -78,6 +79,11 @@ export async function runStage(run: StageRun): Promise<StageResult> {
 
 function isInterruption(error: unknown): boolean {
   return error instanceof KbuildError && error.code === "interrupted";
+}
+
+/** Whether it is another stage that failed, which the step waited for: it has its place already, further up. */
+function isOfEarlier(error: unknown, { location }: Instruction): boolean {
+  return error instanceof KbuildError && error.location !== undefined && error.location.line < location.line;
 }
 
 /** Gives an error of a step the step's place. What is wrong with the machine or a registry has no place in the file. */

@@ -23,7 +23,8 @@ export async function readFile(tools: Tools, snapshot: Snapshot, path: string): 
   const digest = entry.digest === undefined ? undefined : Buffer.from(entry.digest).toString("hex");
   const known = digest === undefined ? undefined : tools.texts.get(digest);
   if (known !== undefined) return known;
-  const text = await extractText(tools, entry, await tools.pool.source(reference));
+  const native = tools.worker.core ?? tools.native;
+  const text = await extractText({ ...tools, native }, entry, await tools.pool.source(reference));
   if (digest !== undefined) tools.texts.set(digest, text);
   return text;
 }

@@ -42,8 +42,11 @@ export interface NativeOptions {
 
 /** What may be told with `run`. */
 export interface RunOptions extends Pick<NativeOptions, "signal"> {
-  /** Gets what the process prints, in the order in which it was read. The bytes may be kept. */
-  readonly onOutput?: ((stream: Printed["stream"], bytes: Buffer) => void) | undefined;
+  /**
+   * Gets what the process prints, in the order in which it was read. The bytes may be kept. While a promise that it gives
+   * is not settled, nothing more is read from the core, so that in the end the process waits.
+   */
+  readonly onOutput?: ((stream: Printed["stream"], bytes: Buffer) => Promise<void> | undefined) | undefined;
 }
 
 type Signalled = Pick<NativeOptions, "signal">;
@@ -58,6 +61,7 @@ interface Pending {
   readonly written: readonly string[];
   readonly progress: NativeOptions["progress"];
   readonly onOutput: RunOptions["onOutput"];
+  readonly signal: AbortSignal | undefined;
   readonly resolve: (outcome: { readonly head: Outcome; readonly body: Buffer }) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -224,7 +228,10 @@ export class NativeClient {
       if (signal?.aborted) throw interruption(signal);
       if (this.#ended !== undefined) throw this.#ended;
       const core = this.#start();
-      const cancel = (): void => core.send({ op: "cancel", id: work.id });
+      const cancel = (): void => {
+        core.send({ op: "cancel", id: work.id });
+        core.resume();
+      };
       const settle = (): void => {
         signal?.removeEventListener("abort", cancel);
         this.#pending.delete(work.id);
@@ -238,6 +245,7 @@ export class NativeClient {
         written,
         progress,
         onOutput,
+        signal,
         resolve: (outcome) => {
           settle();
           resolve(outcome);
@@ -258,7 +266,7 @@ export class NativeClient {
         pending.progress?.(reply.bytes, reply.entries);
         return;
       case "output":
-        pending.onOutput?.(reply.stream, body);
+        this.#pass(pending, reply.stream, body);
         return;
       case "failed":
         pending.reject(explainFailure(reply, pending.operation, pending.written));
@@ -266,6 +274,12 @@ export class NativeClient {
       default:
         pending.resolve({ head: reply, body });
     }
+  }
+
+  /** Passes on what a process printed. The end of a cancelled request is not to wait behind what nobody reads. */
+  #pass({ onOutput, signal }: Pending, stream: Printed["stream"], bytes: Buffer): void {
+    const taken = onOutput?.(stream, bytes);
+    if (taken !== undefined && signal?.aborted !== true) this.#core?.pauseUntil(taken);
   }
 
   #end(reason: KbuildError): void {

@@ -136,11 +136,25 @@ export class Core {
     return this.#drained;
   }
 
+  /** Takes no replies until something is settled: the core waits with what it has to say. */
+  pauseUntil(settled: Promise<void>): void {
+    const [replies] = this.#outputs;
+    replies?.pause();
+    const resume = (): void => this.resume();
+    settled.then(resume, resume);
+  }
+
+  /** Takes replies again. */
+  resume(): void {
+    this.#outputs[0]?.resume();
+  }
+
   /** Ends the core's input and waits for its end; kills it when that takes more than 10 s. */
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;
       this.#input.end();
+      this.resume();
     }
     this.hold(true);
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE);

@@ -263,6 +263,8 @@ export interface Diffed {
   readonly digest: string;
   readonly size: number;
   readonly tarSize: number;
+  /** Hexadecimal identity of the entries, times aside. */
+  readonly content: string;
 }
 
 export interface Removed {

@@ -349,7 +349,10 @@ Client("what a process prints is handed on in its order, each piece with its str
     [EXITED],
   );
   const pieces: string[] = [];
-  const running = native.run({ plan: PLAN }, { onOutput: (stream, bytes) => pieces.push(`${stream} ${bytes}`) });
+  const onOutput = (stream: string, bytes: Buffer): undefined => {
+    pieces.push(`${stream} ${bytes}`);
+  };
+  const running = native.run({ plan: PLAN }, { onOutput });
   assert.is((await running).status, 0);
   assert.equal(pieces, ["stdout one\n", "stderr two\n", "stdout three\n"]);
 });

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Batches that wait.
-const DEPTH: usize = 8;
+const DEPTH: usize = 3;
 const MAX_THREADS: usize = 4;
 
 /// Threads for writing: one fewer than there are cores, because the bytes come from somewhere as well.

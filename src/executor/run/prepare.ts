@@ -95,6 +95,7 @@ export async function prepareRun(
     described: ["RUN", ...command.argv].join(" "),
     settings: settingsOf(config.User ?? "", directory, { network, security }, command.script?.content, found),
     plan,
+    isShell: instruction.command.form !== "exec",
     mounts: [...files, ...found.flatMap(({ mount }) => (mount === undefined ? [] : [mount]))],
     mounted: identityOf(found.map(({ source }) => source?.content)),
     secrets: found.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),

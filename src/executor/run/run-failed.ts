@@ -12,7 +12,8 @@ import { openBuildSandbox } from "./sandbox.ts";
 export interface FailedStepOptions {
   /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
   readonly root?: string | undefined;
-  readonly onOutput?: ((stream: "stdout" | "stderr", bytes: Buffer) => void) | undefined;
+  /** What it gives is waited for before more is read. */
+  readonly onOutput?: ((stream: "stdout" | "stderr", bytes: Buffer) => Promise<void> | undefined) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,9 +56,12 @@ async function runHeld(
     }
     const words = command.length === 0 ? step.plan.command : command;
     const plan = { ...step.plan, command: words, root, owners: sandbox.owners, mounts: [] };
-    const exited = await client.run({ plan }, { signal, onOutput: options.onOutput });
-    if (root.kind === "overlay") await client.remove({ paths: [root.scratch] });
-    return exited.status ?? 128 + (exited.signal ?? 0);
+    try {
+      const exited = await client.run({ plan }, { signal, onOutput: options.onOutput });
+      return exited.status ?? 128 + (exited.signal ?? 0);
+    } finally {
+      if (root.kind === "overlay") await client.remove({ paths: [root.scratch] });
+    }
   } finally {
     await Promise.all([client.close(), native.close()]);
   }

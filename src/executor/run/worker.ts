@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import type { NativeClient } from "../../native/client.ts";
 import type { Exited, SandboxMount, SandboxPlan } from "../../native/sandbox-protocol.ts";
 import { type DiffId, type Digest, MediaType } from "../../oci/types.ts";
 import type { Sandbox } from "../../sandbox/open.ts";
@@ -14,7 +15,8 @@ export interface Process {
   readonly plan: Omit<SandboxPlan, "root" | "owners" | "mounts">;
   /** Makes what the process needs of mounts; they are its own until it has ended. */
   readonly mounts: (workshop: Workshop) => Promise<readonly SandboxMount[]>;
-  readonly onOutput: (stream: "stdout" | "stderr", bytes: Buffer) => void;
+  /** What it gives is waited for before more is read. */
+  readonly onOutput: (stream: "stdout" | "stderr", bytes: Buffer) => Promise<void> | undefined;
   /** How it is kept when it fails; absent: it is not. */
   readonly keepFailed?: Process["plan"] | undefined;
 }
@@ -50,6 +52,8 @@ export interface PackedChanges {
   readonly output: string;
   readonly index: string;
   readonly tarSize: number;
+  /** Identity of the layer's entries, times aside. */
+  readonly content: string;
 }
 
 /**
@@ -60,6 +64,7 @@ export class Worker {
   readonly #tools: TreeTools;
   readonly #open: () => Promise<Sandbox>;
   #opened: Promise<Workshop & { readonly roots: Roots }> | undefined;
+  #core: NativeClient | undefined;
 
   constructor(tools: TreeTools, open: () => Promise<Sandbox>) {
     this.#tools = tools;
@@ -86,6 +91,11 @@ export class Worker {
       await root.discard();
       throw error;
     }
+  }
+
+  /** The core in the sandbox, once there is one: what has to be asked of some core need not start another. */
+  get core(): NativeClient | undefined {
+    return this.#core;
   }
 
   /**
@@ -147,7 +157,8 @@ export class Worker {
     if (reply.entries === 0) return { packed: undefined, keep: root.keep, discard };
     const blob = { mediaType: MediaType.ociLayer, digest: reply.digest as Digest, size: reply.size };
     const layer = { diffId: reply.diffId as DiffId, blob };
-    return { packed: { layer, output, index, tarSize: reply.tarSize }, keep: root.keep, discard };
+    const { tarSize, content } = reply;
+    return { packed: { layer, output, index, tarSize, content }, keep: root.keep, discard };
   }
 
   #workshop(): Promise<Workshop & { readonly roots: Roots }> {
@@ -157,6 +168,7 @@ export class Worker {
 
   async #prepare(): Promise<Workshop & { readonly roots: Roots }> {
     const sandbox = await this.#open();
+    this.#core = sandbox.client;
     if (sandbox.strategy === "copy") return { sandbox, trees: undefined, roots: new CopyRoots(this.#tools, sandbox) };
     const trees = new LayerTrees(this.#tools, sandbox);
     return { sandbox, trees, roots: new OverlayRoots(this.#tools, trees, sandbox) };

@@ -1,7 +1,6 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
-import { EntryTable } from "../../layers/entry-table.ts";
-import { entryParts, identityOf } from "../../layers/identity.ts";
+import { identityOf } from "../../layers/identity.ts";
 import type { Exited } from "../../native/sandbox-protocol.ts";
 import { KEY_VERSION } from "../cache.ts";
 import { milliseconds } from "../elapsed.ts";
@@ -9,7 +8,7 @@ import type { StepReporter } from "../emitter.ts";
 import { contentKey, stack } from "../make-layer.ts";
 import { LogLines } from "../run/log-lines.ts";
 import { type ReadyMounts, readyMounts, type StepMount } from "../run/mounts.ts";
-import type { Changes, PackedChanges, Process } from "../run/worker.ts";
+import type { Changes, Process } from "../run/worker.ts";
 import type { ImageState, Snapshot } from "../state.ts";
 import type { Tools } from "../tools.ts";
 import { keyOf, lookUp, missOf, type RecordedStep, rememberParts, type StepOutcome } from "./step-record.ts";
@@ -18,6 +17,8 @@ import { keyOf, lookUp, missOf, type RecordedStep, rememberParts, type StepOutco
 export interface RunStep extends RecordedStep {
   readonly plan: Process["plan"];
   readonly mounts: readonly StepMount[];
+  /** Whether the command is a shell's. */
+  readonly isShell: boolean;
   /** Identity of what the mounts take in. */
   readonly mounted: string;
   /** Values that must not be seen in the log. */
@@ -91,16 +92,31 @@ async function execute(tools: Tools, state: ImageState, step: RunStep, reporter:
         ready = await readyMounts(tools, workshop, step.mounts);
         return ready.mounts;
       },
-      onOutput: (stream, bytes) => log.push(stream, bytes),
+      onOutput: (stream, bytes) => {
+        log.push(stream, bytes);
+        return reporter.room();
+      },
       keepFailed: step.keepFailed,
     });
     log.end();
     for (const warning of exited.warnings) step.warn(warning);
     if (changes === undefined) throw failed(step, exited, kept);
     return changes;
+  } catch (error) {
+    throw hinted(error, step);
   } finally {
     await ready?.release();
   }
+}
+
+/** Tells of a program that cannot be started what may be the matter. */
+function hinted(error: unknown, { plan, isShell }: RunStep): unknown {
+  if (!(error instanceof KbuildError) || error.code !== "build.command" || error.hint !== undefined) return error;
+  const [program] = plan.command;
+  const hint = isShell
+    ? `the stage has no ${program} that can be run: use the exec form, RUN ["PROGRAM", "ARGUMENT"], or a base with a shell`
+    : `is ${program} installed in this stage, and executable? The exec form starts no shell`;
+  return error.with({ hint });
 }
 
 function failed(step: RunStep, exited: Exited, kept: string | undefined): KbuildError {
@@ -131,7 +147,7 @@ async function adopt(tools: Tools, parent: Snapshot, changes: Changes, useCache:
       await changes.keep(undefined);
       return parent;
     }
-    const content = contentOf(parent, packed);
+    const content = identityOf("snapshot", parent.content, packed.content);
     const key = contentKey(content, tools);
     const kept = useCache ? tools.cache.layerOfContent(key) : undefined;
     if (kept !== undefined) {
@@ -149,17 +165,4 @@ async function adopt(tools: Tools, parent: Snapshot, changes: Changes, useCache:
     await changes.discard();
     throw error;
   }
-}
-
-/** Identity of a snapshot with these changes: like that of a copied layer, from everything but times. */
-function contentOf(parent: Snapshot, { index }: PackedChanges): string {
-  const table = new EntryTable(readFileSync(index));
-  const length = table.length;
-  function* parts() {
-    for (let number = 0; number < length; number++) {
-      const entry = table.entry(number);
-      yield entryParts(entry, entry.path, undefined);
-    }
-  }
-  return identityOf("snapshot", parent.content, identityOf({ length, [Symbol.iterator]: parts }));
 }

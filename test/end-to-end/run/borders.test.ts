@@ -87,14 +87,14 @@ RUN echo made >/made && ln /made /made-too
 `;
   const files = { "tree/a": "a\n", "tree/deep/b": "b\n" };
   const damage = `RUN for file in /etc/passwd /etc/group /tree/a /tree/deep/b /made; do echo broken >>$file; chmod 0777 $file; chown 1:1 $file; touch -d "2001-01-01 00:00:00" $file; done; \\
- dd if=/dev/zero of=/bin/adduser bs=1 count=4 conv=notrunc 2>/dev/null; chmod 0700 /etc /tree; chown 5:5 /tree/deep; rm /tree/deep/b
+ dd if=/dev/zero of=/usr/bin/adduser bs=1 count=4 conv=notrunc 2>/dev/null; chmod 0700 /etc /tree; chown 5:5 /tree/deep; rm /tree/deep/b
 `;
   await buildInEach(ground, { build: base + damage, files });
   const failing = contextFor(ground, `${base}${damage.trimEnd()}; exit 1\n`, files);
   await inEach(ground.situations.all, async (each) => {
     assert.is((await each.run(["-q", "--no-cache", ...ground.bases, failing])).status, 1);
   });
-  const seen = `RUN cat /tree/a /tree/deep/b /made >/seen && stat -c '%a %u:%g' /tree/a /tree/deep /etc /etc/passwd >>/seen && head -c 2 /bin/adduser >>/seen && grep -c broken /etc/passwd >>/seen; true\n`;
+  const seen = `RUN cat /tree/a /tree/deep/b /made >/seen && stat -c '%a %u:%g' /tree/a /tree/deep /etc /etc/passwd >>/seen && head -c 2 /usr/bin/adduser >>/seen && grep -c broken /etc/passwd >>/seen; true\n`;
   const { tag } = await buildInEach(ground, { build: base + seen, files });
   judge(await unpack(ground, tag), {
     name: "",
