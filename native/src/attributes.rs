@@ -11,6 +11,8 @@ const CAPABILITY: &[u8] = b"security.capability";
 const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 /// Marks a folder of a layer that hides what the layers below have at its path.
 pub const OPAQUE: &str = "user.overlay.opaque";
+/// The same, as fuse-overlayfs makes it.
+const SERVED_OPAQUE: &[u8] = b"user.fuseoverlayfs.opaque";
 /// What Linux allows: a list of names, and a value.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -61,7 +63,7 @@ pub fn read(file: BorrowedFd<'_>) -> Result<Found> {
     for name in names.split(|byte| *byte == 0) {
         if name == STAT.as_bytes() {
             found.record = value(file, name)?.and_then(|text| Record::parse(&text));
-        } else if name == OPAQUE.as_bytes() {
+        } else if name == OPAQUE.as_bytes() || name == SERVED_OPAQUE {
             found.is_opaque = value(file, name)?.is_some_and(|value| value == b"y");
         } else if is_kept(name) {
             if let Some(value) = value(file, name)? {

@@ -11,7 +11,7 @@ use crate::session::{Job, Outcome};
 use crate::source::Sources;
 use crate::table::Table;
 use changes::Changed;
-use parents::Parents;
+use parents::{is_like_mark, Parents};
 use rustix::fs::FileType;
 use walk::{walk, Item};
 
@@ -32,6 +32,12 @@ pub fn diff(request: Diff, job: &Job) -> Outcome {
     let (path, items, gone) = match &request.tree {
         ChangedTree::Overlay { upper } => {
             let (items, gone) = without_whiteouts(walk(&Root::open(upper)?, job)?);
+            (upper, items, gone)
+        }
+        ChangedTree::FuseOverlay { upper } => {
+            let (items, mut gone) = without_whiteouts(walk(&Root::open(upper)?, job)?);
+            let (marks, items): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| is_like_mark(&item.path));
+            gone.extend(marks.iter().filter_map(|mark| parents::whited_out(&mark.path)));
             (upper, items, gone)
         }
         ChangedTree::Copy { root, mark } => {

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 /// The extended attribute that holds the record of a regular file or a folder.
 pub const STAT: &str = "user.kbuild.stat";
 /// Attributes that are this program's or the kernel's own, and belong to no image.
-const INTERNAL: [&[u8]; 2] = [b"user.kbuild.", b"user.overlay."];
+const INTERNAL: [&[u8]; 3] = [b"user.kbuild.", b"user.overlay.", b"user.fuseoverlayfs."];
 /// Bytes of a file of records; more than what 4,000,000 symbolic links with owners need at once is no file of ours.
 const MAX_FILE: u64 = 1 << 30;
 

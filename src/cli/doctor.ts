@@ -61,7 +61,10 @@ function report({ sandbox, refusals, store, kernel, user }: Diagnosis, isolation
     );
   } else {
     lines.push(`RUN is run in the mode ${sandbox.mode}: ${MODES[sandbox.mode]}.`);
-    lines.push("", `  files    ${STRATEGIES[sandbox.strategy]}`);
+    const served = sandbox.fuseOverlayfs;
+    const stacked =
+      served === undefined ? STRATEGIES[sandbox.strategy] : `layers are unpacked once and stacked by ${served}`;
+    lines.push("", `  files    ${stacked}`);
     if (sandbox.entry.uids.length > 0) lines.push(`  ids      ${ids(sandbox.entry)}`);
   }
   if (sandbox === undefined) lines.push("");

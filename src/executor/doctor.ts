@@ -29,6 +29,8 @@ export interface DiagnosedSandbox {
   readonly mode: SandboxMode;
   /** How a step's root is made: unpacked layers stacked by overlayfs, or copied into one tree. */
   readonly strategy: "overlay" | "copy";
+  /** Path of fuse-overlayfs, when it stacks them because the kernel does not. */
+  readonly fuseOverlayfs?: string | undefined;
   readonly owners: Owners;
   /** What steps may miss, one sentence each. */
   readonly warnings: readonly string[];
@@ -62,8 +64,16 @@ export async function diagnose({ root, isolation, signal }: DoctorOptions): Prom
   };
 }
 
-function describe({ mode, strategy, owners, warnings, checks, entry }: DiagnosedSandbox): DiagnosedSandbox {
-  return { mode, strategy, owners, warnings, checks, entry };
+function describe({
+  mode,
+  strategy,
+  fuseOverlayfs,
+  owners,
+  warnings,
+  checks,
+  entry,
+}: DiagnosedSandbox): DiagnosedSandbox {
+  return { mode, strategy, fuseOverlayfs, owners, warnings, checks, entry };
 }
 
 function describeStore(path: string): Diagnosis["store"] {

@@ -42,6 +42,8 @@ export interface ProbeRequest {
   readonly id: number;
   /** A folder in the store's file system for trial mounts; left as it was. */
   readonly temporary: string;
+  /** Path of fuse-overlayfs, which is tried when the kernel makes no overlay. */
+  readonly fuseOverlayfs?: string;
 }
 
 /**
@@ -94,9 +96,9 @@ export interface DiffRequest {
   readonly epoch?: number;
 }
 
-/** `overlay`: the upper directory of an overlay (`userxattr`). `copy`: a whole tree, and what `mark` said of it before. */
+/** `overlay`: the upper directory of an overlay (`userxattr`), `fuseOverlay` that of one by fuse-overlayfs. `copy`: a whole tree, and what `mark` said of it before. */
 export type ChangedTree =
-  | { readonly kind: "overlay"; readonly upper: string }
+  | { readonly kind: "overlay" | "fuseOverlay"; readonly upper: string }
   | { readonly kind: "copy"; readonly root: string; readonly mark: string };
 
 /** Removes trees, whoever owns what is in them. What is not there is no fault. Reply: `removed`. */
@@ -150,6 +152,8 @@ export interface SandboxPlan {
   readonly limits: readonly ResourceLimit[];
   /** Bytes of /dev/shm. */
   readonly sharedMemory: number;
+  /** Path of fuse-overlayfs, which then makes all overlays of the plan in the kernel's place. */
+  readonly fuseOverlayfs?: string;
   readonly group?: ControlGroup;
 }
 
@@ -232,10 +236,11 @@ export interface Probed {
 /** What was tried, and the error's name (`EPERM`) and the system call when it failed. */
 export interface ProbeCheck {
   /**
-   * `namespaces` (mount, pid, ipc, uts), `network` (a network namespace), `overlay`, `proc` (a new /proc), `seccomp`
-   * (a filter), `listener` (user notification), `chroot`.
+   * `namespaces` (mount, pid, ipc, uts), `network` (a network namespace), `overlay`, `fuseOverlay` (the same by
+   * fuse-overlayfs; only tried when that failed and there is one), `proc` (a new /proc), `seccomp` (a filter),
+   * `listener` (user notification), `chroot`.
    */
-  readonly name: "namespaces" | "network" | "overlay" | "proc" | "seccomp" | "listener" | "chroot";
+  readonly name: "namespaces" | "network" | "overlay" | "fuseOverlay" | "proc" | "seccomp" | "listener" | "chroot";
   readonly ok: boolean;
   readonly call?: string;
   readonly error?: string;

@@ -25,6 +25,8 @@ export interface Machine {
   /** newuidmap and newgidmap. */
   readonly uidHelper: Helper | undefined;
   readonly gidHelper: Helper | undefined;
+  /** Path of fuse-overlayfs, as PATH has it. */
+  readonly fuseOverlayfs: string | undefined;
   /** Effective and bounding capabilities, by their numbers in capability.h. */
   readonly effective: ReadonlySet<number>;
   readonly bounding: ReadonlySet<number>;
@@ -90,6 +92,7 @@ export function readMachine(system: System = thisSystem()): Machine {
     freeSubordinate: endOfSubordinate(`${subuid}\n${subgid}`),
     uidHelper: findHelper(system, "newuidmap"),
     gidHelper: findHelper(system, "newgidmap"),
+    fuseOverlayfs: findHelper(system, "fuse-overlayfs", [])?.path,
     effective: bitsOf(status.get("CapEff") ?? "0"),
     bounding: bitsOf(status.get("CapBnd") ?? "0"),
     noNewPrivileges: status.get("NoNewPrivs") === "1",
@@ -210,9 +213,9 @@ function endOfSubordinate(text: string): number {
   return end > LAST_ID ? FIRST_SUBORDINATE : end;
 }
 
-function findHelper(system: System, name: string): Helper | undefined {
+function findHelper(system: System, name: string, more: readonly string[] = HELPER_FOLDERS): Helper | undefined {
   const folders = (system.env.PATH ?? "").split(delimiter).filter(isAbsolute);
-  for (const folder of [...folders, ...HELPER_FOLDERS]) {
+  for (const folder of [...folders, ...more]) {
     const path = join(folder, name);
     const found = system.executable(path);
     if (found !== undefined) return { path, ...found };

@@ -15,6 +15,8 @@ export interface Sandbox {
   readonly owners: Owners;
   /** How a step's root is made: unpacked layers stacked by overlayfs, or copied into one tree. */
   readonly strategy: "overlay" | "copy";
+  /** Path of fuse-overlayfs, when it stacks them in the kernel's place. */
+  readonly fuseOverlayfs: string | undefined;
   /** What steps may miss here, one sentence each. */
   readonly warnings: readonly string[];
   readonly checks: readonly ProbeCheck[];
@@ -78,15 +80,21 @@ async function attempt(
   try {
     const entered = await enter(client);
     if (entered !== undefined) return explainEntry(machine, mode, entered);
-    const { checks } = await client.probe({ temporary }, { signal });
+    // What it keeps of its own about files is not what is kept where owners are on record.
+    const program = mode === "userns" ? machine.fuseOverlayfs : undefined;
+    const given = program === undefined ? {} : { fuseOverlayfs: program };
+    const { checks } = await client.probe({ temporary, ...given }, { signal });
     const needed = NEEDED[mode].map((name) => checks.find((check) => check.name === name) ?? missing(name));
     const [first] = needed.filter((check) => !check.ok);
     if (first !== undefined) return explainCheck(machine, first);
     fit = true;
-    const canStack = mode !== "chroot" && checks.some((check) => check.name === "overlay" && check.ok);
-    const strategy = canStack ? "overlay" : "copy";
+    const works = (name: ProbeCheck["name"]) => checks.some((check) => check.name === name && check.ok);
+    const isServed = mode === "userns" && !works("overlay") && works("fuseOverlay");
+    const strategy = isServed || (mode !== "chroot" && works("overlay")) ? "overlay" : "copy";
+    const fuseOverlayfs = isServed ? program : undefined;
     const owners = mode === "single" ? "recorded" : "real";
-    return { client, mode, entry, owners, strategy, warnings: warningsOf(entry, strategy, checks), checks };
+    const warnings = warningsOf(entry, strategy, checks);
+    return { client, mode, entry, owners, strategy, fuseOverlayfs, warnings, checks };
   } finally {
     if (!fit) await client.close();
   }
@@ -122,10 +130,16 @@ function warningsOf(entry: SandboxEntry, strategy: Sandbox["strategy"], checks: 
   }
   const overlay = checks.find((check) => check.name === "overlay");
   if (entry.mode !== "chroot" && strategy === "copy") {
-    const said = [overlay?.call, overlay?.error].filter((part) => part !== undefined).join(": ");
+    const served = checks.find((check) => check.name === "fuseOverlay");
+    const said = [overlay, served].flatMap((check) => (check === undefined ? [] : [sayingOf(check)])).join("; ");
     warnings.push(`overlayfs cannot be used on the store's file system (${said}): steps run slower, on copies`);
   }
   return warnings;
+}
+
+function sayingOf({ name, call, error }: ProbeCheck): string {
+  const said = [call, error].filter((part) => part !== undefined).join(": ");
+  return name === "fuseOverlay" ? `fuse-overlayfs: ${said}` : said;
 }
 
 function noSandbox(refusals: readonly Refusal[], isolation: Isolation | undefined): KbuildError {

@@ -68,6 +68,7 @@ export function explainCheck(machine: Machine, check: ProbeCheck): Explanation {
     case "namespaces":
     case "network":
     case "overlay":
+    case "fuseOverlay":
       return explainConfinement(machine, said);
   }
 }

@@ -70,6 +70,32 @@ for (const name of ["web-ping:v2", "web-ping:v3"]) {
   });
 }
 
+Docker("what steps made, deleted and left alone is the same to docker", async ({ docker, kbuild }) => {
+  const script = (text: string): string => `RUN ${JSON.stringify(["node", "-e", text])}\n`;
+  const context = plant(path.join(folder, "steps"), {
+    Dockerfile:
+      "FROM diamol/node AS made\n" +
+      script("fs.mkdirSync('/made'); fs.writeFileSync('/made/a', 'a'); fs.chownSync('/made/a', 12, 34)") +
+      script("fs.writeFileSync('/made/b', 'b'); fs.chmodSync('/made/b', 0o4751)") +
+      script("fs.rmSync('/made/a'); fs.linkSync('/made/b', '/made/c'); fs.symlinkSync('b', '/made/d')") +
+      script("0"),
+  });
+  await kbuild.must(["-q", "-t", "steps:1", context]);
+  const saved = path.join(folder, "steps.tar");
+  await kbuild.must(["save", "-o", saved, "steps:1"]);
+  await docker.run(["load", "-i", saved]);
+  const format = ["history", "--no-trunc", "--format", "{{.ID}}|{{.CreatedBy}}|{{.Size}}", "steps:1"];
+  const history = (await kbuild.must(format)).stdout;
+  assert.is(history, (await docker.run(format)).stdout);
+  assert.match(history.split("\n")[0] ?? "", /\|0B$/, "a step that changes nothing has no layer");
+  const look =
+    "for (const n of fs.readdirSync('/made')) { const s = fs.lstatSync('/made/' + n); " +
+    "console.log(n, (s.mode & 0o7777).toString(8), s.uid, s.gid, s.nlink) }";
+  const seen = await docker.run(["run", "--rm", "--network", "host", "steps:1", "node", "-e", look]);
+  // A new name of a lower file is a file of its own, as BuildKit has it.
+  assert.is(seen.stdout, "b 4751 0 0 1\nc 4751 0 0 1\nd 777 0 0 1\n");
+});
+
 for (const [output, compression] of [
   ["docker", ""],
   ["docker", ",compression=gzip"],

@@ -161,6 +161,14 @@ pub fn opaque_of(path: &[u8]) -> Vec<u8> {
     join(path, OPAQUE)
 }
 
+/// What a whiteout of fuse-overlayfs hides, which is a file where it may make no device. Its mark of an opaque folder, which
+/// the folder's attribute tells as well, hides nothing by itself.
+pub fn whited_out(mark: &[u8]) -> Option<Vec<u8>> {
+    let (folder, name) = crate::folders::split(mark);
+    let hidden = name.strip_prefix(MARK)?;
+    (name != OPAQUE && !hidden.is_empty()).then(|| join(folder, hidden))
+}
+
 /// Whether a file of this path would be taken for a mark.
 pub fn is_like_mark(path: &[u8]) -> bool {
     crate::folders::split(path).1.starts_with(MARK)

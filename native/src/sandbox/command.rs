@@ -1,5 +1,5 @@
 //! Becoming the command of a plan.
-use super::calls::execute;
+use super::calls::{execute, keep_standard_streams_only};
 use crate::failure::{Code, Failure};
 use rustix::fs::{stat, FileType};
 use rustix::io::Errno;
@@ -13,6 +13,11 @@ pub fn become_command(command: &[String], environment: &[String]) -> Failure {
     let (Some(arguments), Some(variables)) = (strings(command), strings(environment)) else {
         return Failure::new(Code::Exec, format!("exec {name}: an argument or a variable has a zero byte in it"));
     };
+    match keep_standard_streams_only() {
+        // A root of its own may have no /proc to look into; the core has done the same before, where there was one.
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Failure::new(Code::Exec, format!("exec {name}: close_range: {}", reason(error))),
+    }
     let mut denied = None;
     for candidate in candidates(name, environment) {
         let Ok(path) = CString::new(candidate.as_str()) else { continue };

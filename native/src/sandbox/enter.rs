@@ -1,4 +1,5 @@
 //! How the core goes into its mode, before it has a second thread.
+use super::calls::keep_standard_streams_only;
 use super::fault::Called;
 use super::maps;
 use super::protocol::{Mode, SandboxEntry};
@@ -15,6 +16,7 @@ static ENTERED: OnceLock<Mode> = OnceLock::new();
 pub fn enter(entry: &str) -> Result<()> {
     let entry: SandboxEntry = serde_json::from_str(entry)
         .map_err(|error| Failure::new(Code::Protocol, format!("the sandbox asked for cannot be read: {error}")))?;
+    keep_standard_streams_only().called("close_range")?;
     match entry.mode {
         Mode::Chroot => {}
         Mode::Single => {

@@ -15,6 +15,10 @@ pub enum Purpose {
     Socket(u16),
     /// The listener of a filter of system calls.
     Supervised,
+    /// A file that says which layers the next `FuseDevice` is for.
+    Layers,
+    /// The device by which a mount is to be served.
+    FuseDevice,
 }
 
 /// Two ends that descriptors pass between.
@@ -26,6 +30,8 @@ pub fn give(end: BorrowedFd<'_>, purpose: Purpose, descriptor: BorrowedFd<'_>) -
     let (tag, number) = match purpose {
         Purpose::Socket(number) => (0, number),
         Purpose::Supervised => (1, 0),
+        Purpose::Layers => (2, 0),
+        Purpose::FuseDevice => (3, 0),
     };
     let [low, high] = number.to_le_bytes();
     let descriptors = [descriptor];
@@ -47,7 +53,13 @@ pub fn take(end: BorrowedFd<'_>) -> rustix::io::Result<Option<(Purpose, OwnedFd)
         return Ok(None);
     }
     let [tag, low, high] = bytes;
-    let purpose = if tag == 0 { Purpose::Socket(u16::from_le_bytes([low, high])) } else { Purpose::Supervised };
+    let purpose = match tag {
+        0 => Purpose::Socket(u16::from_le_bytes([low, high])),
+        1 => Purpose::Supervised,
+        2 => Purpose::Layers,
+        3 => Purpose::FuseDevice,
+        _ => return Err(Errno::BADMSG),
+    };
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
             return descriptors.next().map(|descriptor| Some((purpose, descriptor))).ok_or(Errno::BADMSG);

@@ -9,6 +9,7 @@ mod descendants;
 mod enter;
 mod fault;
 mod forward;
+mod fuse;
 mod handover;
 mod maps;
 mod monitor;

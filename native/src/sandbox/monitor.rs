@@ -3,6 +3,7 @@ use super::calls::{child_signals, exit_now, fork, fork_into, reset_signals, Fork
 use super::cgroup::Group;
 use super::chroot::Service;
 use super::fault::Called;
+use super::fuse::Servers;
 use super::handover::{self, Purpose};
 use super::protocol::{Mode, Network, Owners, SandboxMount, SandboxPlan, SandboxRoot, Security};
 use super::seccomp::Filter;
@@ -67,6 +68,7 @@ struct Watched {
     supervisor: Option<Supervisor>,
     supervising: Option<Supervising>,
     failure: Option<Failure>,
+    servers: Servers,
     started: Instant,
 }
 
@@ -108,6 +110,7 @@ fn start_and_wait(
         supervisor: Some(supervisor),
         supervising: None,
         failure: None,
+        servers: Servers::default(),
         started: Instant::now(),
     };
     let status = watched.wait(control, signals, plan);
@@ -115,10 +118,13 @@ fn start_and_wait(
     if status.is_err() {
         watched.end()?;
     }
+    // They write what is not on disk yet, and end by themselves.
+    let served = watched.servers.wait();
     // In a chroot these are all that came of the step; else its first process, should that still be there.
     descendants::end_all()?;
     watched.end_supervision()?;
     let status = status?;
+    served?;
     match watched.failure {
         Some(failure) => Err(failure),
         None => Ok(Ended { status, elapsed }),
@@ -274,6 +280,8 @@ impl Watched {
                 Some(SandboxMount::Socket { source, .. }) => forward::serve(listener.into(), source.clone()),
                 _ => return Err(Failure::new(Code::Protocol, "a step handed over a socket that was not asked for")),
             },
+            Some((Purpose::Layers, layers)) => self.servers.expect(layers)?,
+            Some((Purpose::FuseDevice, device)) => self.servers.serve(plan.fuse_overlayfs.as_deref(), device)?,
             Some((Purpose::Supervised, listener)) => {
                 if let Some(supervisor) = self.supervisor.take() {
                     let (stopped, stop) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).called("pipe")?;
@@ -286,7 +294,7 @@ impl Watched {
     }
 
     /// Takes in what has ended; gives how the process itself did, if it is among them.
-    fn reap(&self, signals: &OwnedFd) -> Result<Option<WaitStatus>> {
+    fn reap(&mut self, signals: &OwnedFd) -> Result<Option<WaitStatus>> {
         let mut ignored = [0u8; 1024];
         match rustix::io::read(signals, &mut ignored) {
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -296,7 +304,12 @@ impl Watched {
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((process, status))) if process == self.process => ended = Some(status),
-                Ok(Some(_)) => {}
+                Ok(Some((process, status))) => {
+                    if let Some(failure) = self.servers.ended(process, status) {
+                        self.failure.get_or_insert(failure);
+                        self.end()?;
+                    }
+                }
                 Ok(None) | Err(Errno::CHILD) => return Ok(ended),
                 Err(error) => return Err(super::fault::fault("wait", error)),
             }

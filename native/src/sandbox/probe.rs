@@ -1,6 +1,7 @@
 //! Finding out what a sandbox may do here, by doing it: each in a process that ends with it.
 use super::calls::{exit_now, fork, unshare, Forked};
 use super::fault::{error_name, Called};
+use super::fuse::{self, Layers};
 use super::seccomp::{self, Filter, Traps};
 use super::wire::{receive, send, Check, TriedCheck};
 use crate::failure::{Code, Failure, Result};
@@ -34,7 +35,7 @@ impl<T> In<T> for std::io::Result<T> {
 }
 
 /// Tries everything, with trial mounts below `temporary`, which is left as it was.
-pub fn try_all(temporary: &str) -> Result<Vec<TriedCheck>> {
+pub fn try_all(temporary: &str, fuse_overlayfs: Option<&str>) -> Result<Vec<TriedCheck>> {
     let folder = format!("{temporary}/probe-{}", std::process::id());
     std::fs::create_dir(&folder).called(format_args!("mkdir({folder})"))?;
     let checks: [(Check, Try); 7] = [
@@ -47,6 +48,13 @@ pub fn try_all(temporary: &str) -> Result<Vec<TriedCheck>> {
         (Check::Chroot, |folder| rustix::process::chroot(folder).of("chroot")),
     ];
     let tried = checks.into_iter().map(|(check, attempt)| apart(check, || attempt(Path::new(&folder)))).collect();
+    let mut tried: Result<Vec<TriedCheck>> = tried;
+    if let (Some(program), Ok(tried)) = (fuse_overlayfs, &mut tried) {
+        // What does the same, slower, is of interest only where it is needed.
+        if tried.iter().any(|one| one.check == Check::Overlay && one.failed.is_some()) {
+            tried.push(apart(Check::FuseOverlay, || fuse_overlay(program, &format!("{folder}/fuse")))?);
+        }
+    }
     crate::trees::remove_tree(&folder, None)?;
     tried
 }
@@ -92,6 +100,24 @@ fn overlay(folder: &Path) -> Attempt {
     mount("overlay", "root", "overlay", MountFlags::empty(), Some(options.as_c_str())).of("mount(overlay)")?;
     std::fs::remove_file("root/file").of("unlink(in an overlay)")?;
     unmount("root", UnmountFlags::DETACH).of("umount2(overlay)")
+}
+
+/// The same as `overlay` with fuse-overlayfs.
+fn fuse_overlay(program: &str, folder: &str) -> Attempt {
+    private_mounts(UnshareFlags::empty())?;
+    let [lower, target] = [format!("{folder}/lower"), format!("{folder}/root")];
+    for name in ["lower", "upper", "work", "root"] {
+        std::fs::create_dir_all(format!("{folder}/{name}")).of("mkdir")?;
+    }
+    std::fs::write(format!("{lower}/file"), "").of("open")?;
+    let failed = |call| move |_| (call, Errno::IO);
+    let device = fuse::mount_device(&target, false).map_err(failed("mount(fuse)"))?;
+    let layers = Layers { lower: vec![lower], scratch: Some(folder.to_owned()) };
+    fuse::start(program, &layers, device).map_err(failed("execve(fuse-overlayfs)"))?;
+    std::fs::remove_file(format!("{target}/file")).of("unlink(in an overlay of fuse-overlayfs)")?;
+    unmount(target.as_str(), UnmountFlags::DETACH).of("umount2(fuse)")?;
+    waitpid(None, WaitOptions::empty()).of("waitpid")?;
+    Ok(())
 }
 
 /// Mounts a /proc, by a process that is in its pid namespace.

@@ -48,6 +48,8 @@ pub enum Owners {
 pub struct Probe {
     pub id: u64,
     pub temporary: String,
+    #[serde(default, rename = "fuseOverlayfs")]
+    pub fuse_overlayfs: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,6 +103,7 @@ pub struct Diff {
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 pub enum ChangedTree {
     Overlay { upper: String },
+    FuseOverlay { upper: String },
     Copy { root: String, mark: String },
 }
 
@@ -144,6 +147,8 @@ pub struct SandboxPlan {
     pub security: Security,
     pub limits: Vec<ResourceLimit>,
     pub shared_memory: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuse_overlayfs: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<ControlGroup>,
 }

@@ -53,7 +53,7 @@ pub fn run(request: Run, job: &Job) -> Outcome {
 /// Tries what a sandbox may do here. Reply: `probed`.
 pub fn probe(request: Probe, job: &Job) -> Outcome {
     entered()?;
-    let mut step = Step::start(&Ask::Probe { temporary: request.temporary })?;
+    let mut step = Step::start(&Ask::Probe { temporary: request.temporary, fuse_overlayfs: request.fuse_overlayfs })?;
     let told = receive(&mut step.control)?;
     step.wait(told.is_none())?;
     match told {

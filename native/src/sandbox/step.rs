@@ -14,7 +14,9 @@ pub fn step() -> Result<()> {
     let told = match receive(&mut control)? {
         None => return Ok(()),
         Some(Ask::Run { mode, plan }) => monitor::watch(&mut control, mode, &plan),
-        Some(Ask::Probe { temporary }) => probe::try_all(&temporary).map(|checks| Tell::Probed { checks }),
+        Some(Ask::Probe { temporary, fuse_overlayfs }) => {
+            probe::try_all(&temporary, fuse_overlayfs.as_deref()).map(|checks| Tell::Probed { checks })
+        }
     };
     let told = told.unwrap_or_else(Tell::failed);
     match send(&mut control, &told) {

@@ -13,7 +13,7 @@ const MAX_MESSAGE: usize = 256 << 20;
 #[serde(tag = "ask", rename_all = "camelCase")]
 pub enum Ask {
     Run { mode: Mode, plan: Box<SandboxPlan> },
-    Probe { temporary: String },
+    Probe { temporary: String, fuse_overlayfs: Option<String> },
 }
 
 /// In the order in which they are sent: warnings, then one of the rest.
@@ -40,6 +40,7 @@ pub enum Check {
     Namespaces,
     Network,
     Overlay,
+    FuseOverlay,
     Proc,
     Seccomp,
     Listener,
@@ -98,6 +99,7 @@ impl From<TriedCheck> for ProbeCheck {
             Check::Namespaces => "namespaces",
             Check::Network => "network",
             Check::Overlay => "overlay",
+            Check::FuseOverlay => "fuseOverlay",
             Check::Proc => "proc",
             Check::Seccomp => "seccomp",
             Check::Listener => "listener",

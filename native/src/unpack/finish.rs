@@ -8,7 +8,7 @@ use crate::folders::{join, open_listing, split};
 use crate::record::{write_implied, write_owners};
 use crate::session::lock;
 use crate::table::{Kind, Table};
-use rustix::fs::{mknodat, statat, AtFlags, FileType, Mode};
+use rustix::fs::{mknodat, openat, statat, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
 
@@ -71,6 +71,13 @@ fn whiteout(path: &[u8], opaque: &HashSet<Vec<u8>>, hand: &mut Hand<'_>) -> Resu
     match mknodat(at, name, FileType::CharacterDevice, Mode::empty(), 0) {
         Ok(()) => return Ok(None),
         Err(Errno::EXIST) => {}
+        // A file system that takes no such device, as an overlay, is no lower directory of the kernel's either. For
+        // fuse-overlayfs a file is the same.
+        Err(Errno::PERM) => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            drop(openat(at, mark, flags, Mode::from_raw_mode(0o600))?);
+            return Ok(None);
+        }
         Err(error) => return Err(error.into()),
     }
     let there = FileType::from_raw_mode(statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);

@@ -6,7 +6,8 @@ use crate::failure::{Failure, Result};
 use crate::folders::{make_folder, open_listing, open_root, split, Folders};
 use crate::record::{read_implied, STAT};
 use rustix::fs::{
-    fchmod, fchown, fsetxattr, fstat, futimens, openat, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags,
+    fchmod, fchown, fsetxattr, fstat, futimens, openat, statat, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid,
+    XattrFlags,
 };
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,13 +96,22 @@ fn look(root: BorrowedFd<'_>, path: &[u8]) -> Result<Seen> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         folder = match openat(&folder, name, flags, Mode::empty()) {
             Ok(folder) => folder,
-            Err(Errno::NOENT) => return Ok(Seen { folder: None, is_last }),
+            Err(Errno::NOENT) => return Ok(Seen { folder: None, is_last: is_last || has_mark(&folder, name)? }),
             // A file, a link or a whiteout.
             Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Seen { folder: None, is_last: true }),
             Err(error) => return Err(error.into()),
         };
     }
     Ok(Seen { folder: Some(folder), is_last })
+}
+
+/// Whether a name is hidden by a file, as where the file system takes no whiteouts.
+fn has_mark(folder: &OwnedFd, name: &[u8]) -> Result<bool> {
+    match statat(folder, [b".wh.", name].concat(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn repeat(model: &Model, folder: &OwnedFd) -> Result<()> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { identityOf } from "../../layers/identity.ts";
 import { errnoOf, storeFault } from "../../oci/layout/faults.ts";
@@ -78,7 +78,9 @@ function useOf(store: Store, name: string, lock: Lock | undefined): CacheMountUs
     path,
     lockName: lockName(name),
     async make(id, begin, move) {
-      if (existsSync(path)) return;
+      // What is no folder is no cache of ours, whatever a step has made of it.
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+      rmSync(path, { force: true });
       try {
         mkdirSync(folder, { recursive: true });
         writeFileSync(join(folder, "info.json"), JSON.stringify({ id }));

@@ -32,12 +32,15 @@ export class OverlayRoots implements Roots {
   readonly #tools: TreeTools;
   readonly #trees: LayerTrees;
   readonly #client: NativeClient;
+  /** Whether what was changed is marked as trees of layers are: fuse-overlayfs has marks of its own. */
+  readonly #isKernels: boolean;
   readonly #removals: Promise<void>[] = [];
 
   constructor(tools: TreeTools, trees: LayerTrees, sandbox: Sandbox) {
     this.#tools = tools;
     this.#trees = trees;
     this.#client = sandbox.client;
+    this.#isKernels = sandbox.fuseOverlayfs === undefined;
   }
 
   async open(snapshot: Snapshot): Promise<StepRoot> {
@@ -46,10 +49,10 @@ export class OverlayRoots implements Roots {
     const upper = `${scratch}/upper`;
     return {
       root: { kind: "overlay", lower, scratch },
-      tree: { kind: "overlay", upper },
+      tree: { kind: this.#isKernels ? "overlay" : "fuseOverlay", upper },
       keep: async (layer) => {
         // Times in the tree are not clamped: the next step would see others than one on a layer from the cache.
-        const isAsUnpacked = this.#tools.clock.epoch === undefined;
+        const isAsUnpacked = this.#isKernels && this.#tools.clock.epoch === undefined;
         if (layer !== undefined && isAsUnpacked) await this.#trees.adopt(layer.diffId, upper);
         this.#remove(scratch);
       },

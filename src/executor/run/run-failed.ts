@@ -8,6 +8,7 @@ import { type FailedStep, findFailedStep } from "./failed-step.ts";
 import { LayerTrees } from "./layer-trees.ts";
 import { makeFolder } from "./roots.ts";
 import { openBuildSandbox } from "./sandbox.ts";
+import { surroundings } from "./worker.ts";
 
 export interface FailedStepOptions {
   /** The store; default `$KBUILD_ROOT`, `$XDG_DATA_HOME/kbuild`, `~/.local/share/kbuild`. */
@@ -55,7 +56,7 @@ async function runHeld(
       root = { kind: "overlay", lower: [...trees, step.tree], scratch: makeFolder(tools) };
     }
     const words = command.length === 0 ? step.plan.command : command;
-    const plan = { ...step.plan, command: words, root, owners: sandbox.owners, mounts: [] };
+    const plan = { ...step.plan, command: words, root, mounts: [], ...surroundings(sandbox) };
     try {
       const exited = await client.run({ plan }, { signal, onOutput: options.onOutput });
       return exited.status ?? 128 + (exited.signal ?? 0);

@@ -12,7 +12,7 @@ import { CopyRoots, OverlayRoots, type Roots, type StepRoot } from "./roots.ts";
 /** A process to run on a snapshot. */
 export interface Process {
   readonly snapshot: Snapshot;
-  readonly plan: Omit<SandboxPlan, "root" | "owners" | "mounts">;
+  readonly plan: Omit<SandboxPlan, "root" | "owners" | "mounts" | "fuseOverlayfs">;
   /** Makes what the process needs of mounts; they are its own until it has ended. */
   readonly mounts: (workshop: Workshop) => Promise<readonly SandboxMount[]>;
   /** What it gives is waited for before more is read. */
@@ -81,7 +81,7 @@ export class Worker {
     const { signal, pool } = this.#tools;
     const [root, mounts] = await together(roots.open(process.snapshot), process.mounts(workshop));
     try {
-      const plan = { ...process.plan, root: root.root, owners: sandbox.owners, mounts };
+      const plan = { ...process.plan, root: root.root, mounts, ...surroundings(sandbox) };
       const exited = await sandbox.client.run({ plan }, { signal, onOutput: process.onOutput });
       if (exited.status !== 0) return { exited, changes: undefined, kept: await this.#putAway(process, root, sandbox) };
       const parents = process.snapshot.layers.map((layer) => pool.indexPath(layer.diffId));
@@ -129,7 +129,7 @@ export class Worker {
       return undefined;
     }
     const { layers } = process.snapshot;
-    const step = { kind: root.tree.kind, mode: sandbox.mode, layers, plan: process.keepFailed };
+    const step = { kind: root.root.kind, mode: sandbox.mode, layers, plan: process.keepFailed };
     return keepFailedStep(this.#tools.store, step, (path) => root.setAside(path));
   }
 
@@ -173,6 +173,11 @@ export class Worker {
     const trees = new LayerTrees(this.#tools, sandbox);
     return { sandbox, trees, roots: new OverlayRoots(this.#tools, trees, sandbox) };
   }
+}
+
+/** What of a plan is the sandbox's. */
+export function surroundings({ owners, fuseOverlayfs }: Sandbox): Pick<SandboxPlan, "owners" | "fuseOverlayfs"> {
+  return { owners, ...(fuseOverlayfs === undefined ? {} : { fuseOverlayfs }) };
 }
 
 /** Waits for both. When the mounts fail the root is of no use any more. */

@@ -11,14 +11,14 @@ import { tarOf, type ZstdDecompressor } from "./tar-bytes.ts";
 /** How the size of a layer is found. */
 export interface SizeOptions {
   /**
-   * Bytes of a layer's regular files, where the caller knows them (the store's indexes of layers have them); undefined
+   * Bytes of a layer's files and links, where the caller knows them (the store's indexes of layers have them); undefined
    * where not. Then the layer is read through once, and the sum kept beside it.
    */
   readonly contentSize?: ((diffId: DiffId) => number | undefined) | undefined;
   readonly zstd?: ZstdDecompressor | undefined;
 }
 
-/** What docker shows as the size of an image: the bytes of all regular files of all its layers. */
+/** What docker shows as the size of an image: the bytes of all files of all its layers. */
 export async function imageSize(store: Store, image: Image, options: SizeOptions = {}): Promise<number> {
   let sum = 0;
   for (const layer of image.layers) sum += await layerSize(store, layer, options);
@@ -26,7 +26,7 @@ export async function imageSize(store: Store, image: Image, options: SizeOptions
 }
 
 /**
- * What docker shows as the size of a layer: not of its tar, but of the regular files in it, hard links not counted.
+ * What docker shows as the size of a layer: not of its tar, but of the files and symbolic links in it, hard links not counted.
  *
  * @throws KbuildError `machine.storeDamaged` when the layer must be read and cannot be
  */
@@ -37,6 +37,8 @@ export async function layerSize(store: Store, layer: Layer, options: SizeOptions
   const archive = extract();
   archive.on("entry", (header, stream, next) => {
     if (header.type === "file" || header.type === "contiguous-file") sum += header.size ?? 0;
+    // As the kernel has it, and so docker: a link is as long as its target.
+    else if (header.type === "symlink") sum += Buffer.byteLength(header.linkname ?? "");
     stream.on("end", next);
     stream.resume();
   });

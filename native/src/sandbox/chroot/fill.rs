@@ -153,8 +153,8 @@ pub fn target(mount: &SandboxMount) -> Result<(&str, Kind)> {
 }
 
 fn kind_at(path: &str) -> Result<Kind> {
-    let opened =
-        openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called(format_args!("open({path})"))?;
+    let opened = openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .called(format_args!("open({path})"))?;
     Kind::of(opened).called(format_args!("stat({path})"))
 }
 

@@ -26,6 +26,15 @@ pub struct Tree {
     is_in_use: Arc<Mutex<bool>>,
 }
 
+/// Whether what is open has this name.
+fn is_at(itself: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<bool> {
+    let own = fstat(itself).called("fstat")?;
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(false),
+        there => there.called("stat").map(|there| (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)),
+    }
+}
+
 /// How a change is taken back.
 enum Undo {
     /// What has this name is not the step's: it goes. Before it, something else may have been there.
@@ -33,7 +42,8 @@ enum Undo {
     /// A folder that only leads to something of that kind: it goes, unless the step has put something into it.
     Empty { folder: OwnedFd, name: Vec<u8> },
     /// What has this name belongs to the machine, where it has this path. Before it, something else may have been there.
-    Return { folder: OwnedFd, name: Vec<u8>, path: String, kept: Option<String> },
+    /// `itself` is it, held open: only that is taken back, not what a step may have put in its place.
+    Return { folder: OwnedFd, name: Vec<u8>, path: String, kept: Option<String>, itself: OwnedFd },
 }
 
 /// A name in the tree that something can be put at; nothing is there.
@@ -103,6 +113,14 @@ impl Tree {
 
     /// Moves something of the machine into the tree; it is moved back in the end.
     pub fn move_in(&mut self, source: &str, spot: Spot) -> Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let itself = match openat(CWD, source, flags, Mode::empty()) {
+            Ok(itself) => itself,
+            Err(error) => {
+                self.remove_later(spot);
+                return Err(error).called(format_args!("open({source})"));
+            }
+        };
         let moved = keeping_times(spot.folder.as_fd(), || {
             renameat(CWD, source, &spot.folder, &*spot.name).called(format_args!("rename({source})"))
         });
@@ -111,7 +129,7 @@ impl Tree {
             return Err(failure);
         }
         let Spot { folder, name, kept } = spot;
-        self.undo.push(Undo::Return { folder, name, path: source.to_owned(), kept });
+        self.undo.push(Undo::Return { folder, name, path: source.to_owned(), kept, itself });
         Ok(())
     }
 
@@ -143,11 +161,12 @@ impl Tree {
                     done => done.called("rmdir"),
                 })
             }
-            Undo::Return { folder, name, path, kept } => keeping_times(folder.as_fd(), || {
-                match renameat(&folder, &*name, CWD, path.as_str()) {
-                    // The step has removed it.
-                    Err(Errno::NOENT) => {}
-                    done => done.called(format_args!("rename(back to {path})"))?,
+            Undo::Return { folder, name, path, kept, itself } => keeping_times(folder.as_fd(), || {
+                // A step that has removed or renamed it has lost it: a mount point could be neither.
+                if is_at(&itself, &folder, &name)? {
+                    renameat(&folder, &*name, CWD, path.as_str()).called(format_args!("rename(back to {path})"))?;
+                } else {
+                    self.discard(&folder, &name)?;
                 }
                 put_back(&folder, &name, kept)
             }),

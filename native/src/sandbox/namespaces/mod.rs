@@ -46,7 +46,7 @@ fn set_up(plan: &SandboxPlan, mode: Mode, handover: &OwnedFd) -> Result<()> {
     // 1. Namespaces: nothing that is mounted from here on is seen outside.
     leave_namespaces(plan.network).step(1, "namespaces")?;
     // 2. A place to put things together.
-    let (mut staging, tree) = stage(&plan.root).step(2, "staging")?;
+    let (mut staging, tree) = stage(plan, handover).step(2, "staging")?;
     // 3. What the plan's mounts show.
     let ready = mounts::prepare(plan, &mut staging, hand_over).step(3, "sources of mounts")?;
     // 4. The root, with a mount point for everything.
@@ -94,19 +94,23 @@ fn leave_namespaces(network: Network) -> Result<()> {
 }
 
 /// Mounts the staging area where nothing else is needed; a root that is a copy is opened before, as it is hidden by that.
-fn stage(root: &SandboxRoot) -> Result<(Staging, Option<OwnedFd>)> {
-    match root {
+fn stage(plan: &SandboxPlan, handover: &OwnedFd) -> Result<(Staging, Option<OwnedFd>)> {
+    let served = match plan.fuse_overlayfs {
+        Some(_) => Some(rustix::io::fcntl_dupfd_cloexec(handover, 0).called("dup")?),
+        None => None,
+    };
+    match &plan.root {
         SandboxRoot::Overlay { scratch, .. } => {
             for name in ["upper", "work", "root"] {
                 std::fs::create_dir(format!("{scratch}/{name}")).called(format_args!("mkdir({scratch}/{name})"))?;
             }
-            Ok((Staging::mount(&format!("{scratch}/root"))?, None))
+            Ok((Staging::mount(&format!("{scratch}/root"), served)?, None))
         }
         SandboxRoot::Copy { path } => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let tree =
                 openat(CWD, path.as_str(), flags, rustix::fs::Mode::empty()).called(format_args!("open({path})"))?;
-            Ok((Staging::mount(path)?, Some(tree)))
+            Ok((Staging::mount(path, served)?, Some(tree)))
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::failure::{Code, Failure, Result};
 use crate::record::{Record, STAT};
 use crate::sandbox::fault::Called;
+use crate::sandbox::fuse::{self, Layers};
 use crate::sandbox::protocol::Owners;
 use rustix::fs::{
     chmodat, chownat, fsetxattr, fstat, mkdirat, openat, symlinkat, AtFlags, Gid, Mode, OFlags, Uid, XattrFlags, CWD,
@@ -18,16 +19,18 @@ pub struct Staging {
     folder: OwnedFd,
     /// How many names are in use.
     made: u32,
+    /// By whom overlays are served that the kernel does not make.
+    served: Option<OwnedFd>,
 }
 
 impl Staging {
     /// Mounts it over a folder of the machine, below which nothing is needed any more.
-    pub fn mount(anchor: &str) -> Result<Staging> {
+    pub fn mount(anchor: &str, served: Option<OwnedFd>) -> Result<Staging> {
         // Scripts of heredocs are run from it.
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("tmpfs", anchor, "tmpfs", flags, Some(c"mode=0755")).called("mount(tmpfs)")?;
         let folder = open_path(CWD, anchor)?;
-        Ok(Staging { folder, made: 0 })
+        Ok(Staging { folder, made: 0, served })
     }
 
     /// Mounts an open folder in it, to have a mount of its own; what is mounted over that folder is not seen there.
@@ -89,6 +92,9 @@ impl Staging {
         let name = self.name();
         mkdirat(&self.folder, name.as_str(), Mode::from_raw_mode(0o755)).called("mkdir")?;
         let links = open_path(self.folder.as_fd(), &name)?;
+        if let Some(handover) = &self.served {
+            return served_overlay(handover, &links, lower, scratch);
+        }
         for below in ["root", "empty"] {
             mkdirat(&links, below, Mode::from_raw_mode(0o755)).called("mkdir")?;
         }
@@ -134,6 +140,14 @@ impl Staging {
     }
 }
 
+fn served_overlay(handover: &OwnedFd, folder: &OwnedFd, lower: &[String], scratch: Option<&str>) -> Result<OwnedFd> {
+    mkdirat(folder, "root", Mode::from_raw_mode(0o755)).called("mkdir")?;
+    fchdir(folder).called("fchdir")?;
+    let layers = Layers { lower: lower.to_vec(), scratch: scratch.map(str::to_owned) };
+    fuse::mount_served(handover, &layers, "root")?;
+    open_path(folder.as_fd(), "root")
+}
+
 /// Opens something only to know its place; the path is not to end in a link.
 fn open_path(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     openat(folder, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).called(format_args!("open({name})"))
@@ -171,7 +185,8 @@ fn copy_attributes(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
     };
     let mut value = vec![0u8; MAX_ATTRIBUTE];
     for name in names[..length].split(|byte| *byte == 0) {
-        let is_own = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
+        let is_mark = name.starts_with(b"user.overlay.") || name.starts_with(b"user.fuseoverlayfs.");
+        let is_own = name.starts_with(b"user.") && !is_mark;
         if is_own || name.starts_with(b"system.posix_acl_") {
             let length = rustix::fs::fgetxattr(from, name, &mut value[..]).called("fgetxattr")?;
             rustix::fs::fsetxattr(to, name, &value[..length], rustix::fs::XattrFlags::empty()).called("fsetxattr")?;
