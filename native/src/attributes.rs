@@ -13,6 +13,8 @@ const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_defaul
 pub const OPAQUE: &str = "user.overlay.opaque";
 /// The same, as fuse-overlayfs makes it.
 const SERVED_OPAQUE: &[u8] = b"user.fuseoverlayfs.opaque";
+/// Where a file was in the layers that fuse-overlayfs has copied, to be changed.
+const ORIGIN: &[u8] = b"user.fuseoverlayfs.origin";
 /// What Linux allows: a list of names, and a value.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -43,6 +45,8 @@ pub struct Found {
     pub attributes: Attributes,
     pub record: Option<Record>,
     pub is_opaque: bool,
+    /// Path of the file that fuse-overlayfs has made this one of.
+    pub origin: Option<Vec<u8>>,
 }
 
 /// Reads the attributes of an open file or folder.
@@ -65,6 +69,8 @@ pub fn read(file: BorrowedFd<'_>) -> Result<Found> {
             found.record = value(file, name)?.and_then(|text| Record::parse(&text));
         } else if name == OPAQUE.as_bytes() || name == SERVED_OPAQUE {
             found.is_opaque = value(file, name)?.is_some_and(|value| value == b"y");
+        } else if name == ORIGIN {
+            found.origin = value(file, name)?;
         } else if is_kept(name) {
             if let Some(value) = value(file, name)? {
                 found.attributes.push((name.to_vec(), as_in_layer(name, &value)));

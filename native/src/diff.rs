@@ -46,7 +46,8 @@ pub fn diff(request: Diff, job: &Job) -> Outcome {
         }
     };
     let candidates = candidate::candidates(path, items, request.owners, &read_owners(path)?, job)?;
-    let changed = Changed { root: &Root::open(path)?, candidates, gone, epoch: request.epoch };
+    let is_served = matches!(request.tree, ChangedTree::FuseOverlay { .. });
+    let changed = Changed { root: &Root::open(path)?, candidates, gone, is_served, epoch: request.epoch };
     let table = changes::table(changed, &Parents::open(&request.parents)?, job)?;
     let entries = table.len() as u64;
     if entries == 0 {

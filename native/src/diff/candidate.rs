@@ -22,6 +22,8 @@ pub struct Candidate {
     pub link: Vec<u8>,
     pub attributes: Attributes,
     pub is_opaque: bool,
+    /// Path of the file that fuse-overlayfs has made this one of.
+    pub origin: Option<Vec<u8>>,
 }
 
 /// Looks at each item. Sockets, which no layer can have, are left out.
@@ -85,7 +87,7 @@ fn look(mut item: Item, folders: &mut Folders, owners: Owners, records: &Records
         }
         _ => found.record = records.get(&item.path).copied(),
     }
-    let attributes::Found { attributes, record, is_opaque } = found;
+    let attributes::Found { attributes, record, is_opaque, origin } = found;
     let kind = match item.kind {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
@@ -96,7 +98,7 @@ fn look(mut item: Item, folders: &mut Folders, owners: Owners, records: &Records
         _ => return Ok(None),
     };
     let kind = record.map_or(kind, |record| applied(&mut item, kind, record, owners));
-    Ok(Some(Candidate { item, kind, link, attributes, is_opaque }))
+    Ok(Some(Candidate { item, kind, link, attributes, is_opaque, origin }))
 }
 
 /// Makes of an item what its record says that it is. A record of something else than the item is of something that had

@@ -11,7 +11,7 @@ use crate::session::Job;
 use crate::source::content_of;
 use crate::table::{compare_tree_order, Entry, Kind, Source, Table, TableBuilder};
 use crate::unpack::plan::is_below;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Mutex;
 
@@ -24,6 +24,8 @@ pub struct Changed<'a> {
     pub candidates: Vec<Candidate>,
     /// Paths that may be gone, in any order.
     pub gone: Vec<Vec<u8>>,
+    /// Whether it is by fuse-overlayfs, which gives a folder a new time when it copies a file in it to be changed.
+    pub is_served: bool,
     pub epoch: Option<i64>,
 }
 
@@ -147,6 +149,7 @@ fn differing(changed: &Changed<'_>, parents: &Parents, job: &Job) -> Result<Vec<
     // Files that are the same as far as can be told without their content.
     let mut unsure: Vec<(usize, [u8; 32])> = Vec::new();
     let mut guide = Guide::new(parents);
+    let renamed_in = if changed.is_served { Some(renamed_in(changed, parents)) } else { None };
     for (number, candidate) in candidates.iter().enumerate() {
         job.check()?;
         let path = candidate.item.path.as_slice();
@@ -161,7 +164,9 @@ fn differing(changed: &Changed<'_>, parents: &Parents, job: &Job) -> Result<Vec<
             differs[number] = true;
             continue;
         };
-        differs[number] = !is_like(candidate, &found.entry, changed.epoch);
+        differs[number] = !is_like(candidate, &found.entry)
+            || !(is_at_time(candidate, &found.entry, changed.epoch)
+                || renamed_in.as_ref().is_some_and(|folders| is_untouched(candidate, folders)));
         places[number] = found.place;
         if !differs[number] && candidate.kind == Kind::File && candidate.item.size > 0 {
             match found.entry.digest {
@@ -184,14 +189,39 @@ fn differing(changed: &Changed<'_>, parents: &Parents, job: &Job) -> Result<Vec<
     Ok(differs)
 }
 
-/// Whether a candidate is what the parents have, its content aside.
-fn is_like(candidate: &Candidate, entry: &Entry<'_>, epoch: Option<i64>) -> bool {
+/// Folders in which names have come, gone, or are another file's.
+fn renamed_in<'a>(changed: &'a Changed<'_>, parents: &Parents) -> HashSet<&'a [u8]> {
+    let mut guide = Guide::new(parents);
+    let mut folders: HashSet<&[u8]> = changed.gone.iter().map(|path| split(path).0).collect();
+    for candidate in &changed.candidates {
+        let path = candidate.item.path.as_slice();
+        let (folder, _) = split(path);
+        let is_new = match candidate.kind {
+            Kind::Directory => candidate.is_opaque || parents.child(guide.view(folder), path).0.is_none(),
+            _ => candidate.origin.as_deref() != Some(path),
+        };
+        if is_new {
+            folders.insert(folder);
+        }
+    }
+    folders
+}
+
+/// Whether the time of a folder is only that of a copy.
+fn is_untouched(candidate: &Candidate, renamed_in: &HashSet<&[u8]>) -> bool {
+    candidate.kind == Kind::Directory && !renamed_in.contains(candidate.item.path.as_slice())
+}
+
+fn is_at_time(candidate: &Candidate, entry: &Entry<'_>, epoch: Option<i64>) -> bool {
+    let seconds = candidate.item.modified.0;
+    seconds == entry.seconds || seconds.min(epoch.unwrap_or(i64::MAX)) == entry.seconds
+}
+
+/// Whether a candidate is what the parents have, its time and content aside.
+fn is_like(candidate: &Candidate, entry: &Entry<'_>) -> bool {
     let item = &candidate.item;
-    let seconds = item.modified.0;
-    let is_at_time = seconds == entry.seconds || seconds.min(epoch.unwrap_or(i64::MAX)) == entry.seconds;
     candidate.kind == entry.kind
         && (item.uid, item.gid) == (entry.uid, entry.gid)
-        && is_at_time
         && (candidate.kind == Kind::Symlink || item.mode == entry.mode)
         && match candidate.kind {
             Kind::File => item.size == entry.size && candidate.attributes == kept(entry),
