@@ -145,7 +145,8 @@ export interface BuiltStep {
 
 /**
  * A build under way: wait for it (`await build(…)`), or follow it (`for await (const event of build(…).events)`).
- * The events end with the build and never throw; the promise tells how it ended.
+ * The events end with the build and never throw; the promise tells how it ended. Whoever follows them goes on reading until
+ * then, or leaves the loop: steps that print wait for a reader that is slow.
  */
 export interface Build extends PromiseLike<BuildResult> {
   readonly events: AsyncIterable<BuildEvent>;

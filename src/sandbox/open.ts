@@ -89,7 +89,7 @@ async function attempt(
     if (first !== undefined) return explainCheck(machine, first);
     fit = true;
     const works = (name: ProbeCheck["name"]) => checks.some((check) => check.name === name && check.ok);
-    const isServed = mode === "userns" && !works("overlay") && works("fuseOverlay");
+    const isServed = program !== undefined && !works("overlay") && works("fuseOverlay");
     const strategy = isServed || (mode !== "chroot" && works("overlay")) ? "overlay" : "copy";
     const fuseOverlayfs = isServed ? program : undefined;
     const owners = mode === "single" ? "recorded" : "real";
@@ -131,7 +131,9 @@ function warningsOf(entry: SandboxEntry, strategy: Sandbox["strategy"], checks: 
   const overlay = checks.find((check) => check.name === "overlay");
   if (entry.mode !== "chroot" && strategy === "copy") {
     const served = checks.find((check) => check.name === "fuseOverlay");
-    const said = [overlay, served].flatMap((check) => (check === undefined ? [] : [sayingOf(check)])).join("; ");
+    const said = [overlay, served]
+      .flatMap((check) => (check === undefined || check.ok ? [] : [sayingOf(check)]))
+      .join("; ");
     warnings.push(`overlayfs cannot be used on the store's file system (${said}): steps run slower, on copies`);
   }
   return warnings;

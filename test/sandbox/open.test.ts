@@ -11,7 +11,7 @@ const Open = suite("open");
 /** What the core does in a mode: what it says when it cannot enter, or the checks that fail. */
 type Behaviour = { readonly entering: KbuildError } | { readonly failing: readonly Omit<ProbeCheck, "ok">[] };
 
-const NAMES = ["namespaces", "network", "overlay", "proc", "seccomp", "listener", "chroot"] as const;
+const NAMES = ["namespaces", "network", "overlay", "fuseOverlay", "proc", "seccomp", "listener", "chroot"] as const;
 
 function cores(behaviours: Partial<Record<SandboxMode, Behaviour>>) {
   const [started, closed]: [SandboxMode[], SandboxMode[]] = [[], []];
@@ -70,6 +70,42 @@ Open("the best mode is taken, and nothing else is started", async () => {
   assert.equal(sandbox.warnings, []);
   assert.equal(sandbox.refusals, []);
   assert.equal([fakes.started, fakes.closed], [["userns"], []]);
+});
+
+const NO_OVERLAY = { name: "overlay", call: "mount(overlay)", error: "EINVAL" } as const;
+const NO_FUSE = { name: "fuseOverlay", call: "open(/dev/fuse)", error: "EACCES" } as const;
+const WITH_FUSE = {
+  programs: { "/usr/bin/newuidmap": true, "/usr/bin/newgidmap": true, "/usr/bin/fuse-overlayfs": false },
+};
+
+Open("where the kernel makes no overlay, fuse-overlayfs does, if there is one", async () => {
+  const sandbox = await open(WITH_FUSE, cores({ userns: { failing: [NO_OVERLAY] } }));
+  assert.equal([sandbox.strategy, sandbox.fuseOverlayfs], ["overlay", "/usr/bin/fuse-overlayfs"]);
+  assert.equal(sandbox.warnings, []);
+});
+
+Open("where the kernel does, fuse-overlayfs has no part in it", async () => {
+  const sandbox = await open(WITH_FUSE, cores({}));
+  assert.equal([sandbox.strategy, sandbox.fuseOverlayfs], ["overlay", undefined]);
+});
+
+Open("without either layers are copied, which is said", async () => {
+  for (const [fake, failing, said] of [
+    [{}, [NO_OVERLAY], /\(mount\(overlay\): EINVAL\): steps run slower, on copies/],
+    [WITH_FUSE, [NO_OVERLAY, NO_FUSE], /\(mount\(overlay\): EINVAL; fuse-overlayfs: open\(\/dev\/fuse\): EACCES\)/],
+  ] as const) {
+    const sandbox = await open(fake, cores({ userns: { failing } }));
+    assert.equal([sandbox.mode, sandbox.strategy, sandbox.fuseOverlayfs], ["userns", "copy", undefined]);
+    assert.match(sandbox.warnings[0] ?? "", said);
+  }
+});
+
+Open("fuse-overlayfs is not used with a single id, where owners are on record", async () => {
+  const sandbox = await open(
+    { programs: { "/usr/bin/fuse-overlayfs": false } },
+    cores({ single: { failing: [NO_OVERLAY] } }),
+  );
+  assert.equal([sandbox.mode, sandbox.strategy], ["single", "copy"]);
 });
 
 Open("a mode that cannot be entered is left for the next, and told of", async () => {

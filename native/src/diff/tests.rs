@@ -680,3 +680,50 @@ fn both_kinds_of_trees_give_the_same_layer_whatever_was_done() {
         }
     }
 }
+
+#[test]
+fn marks_and_copies_of_fuse_overlayfs_are_understood() {
+    let below = vec![
+        folder_at("bin"),
+        file("bin/tool", "tool"),
+        folder_at("etc"),
+        file("etc/passwd", "root"),
+        folder_at("old"),
+        file("old/a", "a"),
+        file("old/b", "b"),
+        folder_at("usr"),
+        file("usr/lib", "lib"),
+    ];
+    let Some(mut trees) = Trees::new("marks_and_copies_of_fuse_overlayfs_are_understood", &[below]) else { return };
+    let write = |path: &str, text: &str, origin: Option<&str>| {
+        trees.folder.write(path, text.as_bytes());
+        let file = fs::File::options().write(true).open(trees.folder.at(path)).unwrap();
+        file.set_permissions(PermissionsExt::from_mode(0o644)).unwrap();
+        if let Some(origin) = origin {
+            fsetxattr(&file, "user.fuseoverlayfs.origin", origin.as_bytes(), XattrFlags::empty()).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+            file.set_times(fs::FileTimes::new().set_modified(time)).unwrap();
+        }
+    };
+    for path in ["bin", "etc", "old", "usr"] {
+        fs::create_dir_all(trees.folder.at("served").join(path)).unwrap();
+        fs::set_permissions(trees.folder.at("served").join(path), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    // Copied and left as it was; replaced; deleted by a device and by a file; made anew.
+    write("served/bin/tool", "tool", Some("bin/tool"));
+    write("served/etc/passwd", "other", None);
+    mknodat(CWD, trees.folder.at("served/old/a"), FileType::CharacterDevice, Mode::empty(), 0).unwrap();
+    write("served/old/.wh.b", "", None);
+    write("served/old/.wh.c", "", None);
+    let usr = fs::File::open(trees.folder.at("served/usr")).unwrap();
+    fsetxattr(&usr, "user.fuseoverlayfs.opaque", b"y", XattrFlags::empty()).unwrap();
+    write("served/usr/.wh..wh..opq", "", None);
+    write("served/usr/new", "new", None);
+    let served = ChangedTree::FuseOverlay { upper: trees.folder.text("served") };
+    let names = trees.diff_of(served).unwrap().names();
+    let expected = ["etc/", "etc/passwd", "old/", "old/.wh.a", "old/.wh.b", "usr/", "usr/.wh..wh..opq", "usr/new"];
+    assert_eq!(names, expected);
+    // In the kernel's own overlay such names are what they are: no layer can have them.
+    let kernels = ChangedTree::Overlay { upper: trees.folder.text("served") };
+    assert_eq!(trees.diff_of(kernels).err().map(|failure| failure.code), Some(Code::Hostile));
+}

@@ -152,7 +152,8 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         _ => Vec::new(),
     });
     let viewed = viewed.collect();
-    Supervised { devices: true, owners, start, lower, viewed, upper: Some(upper), proc: is_chroot, read_only }
+    let hostname = plan.hostname.clone();
+    Supervised { devices: true, owners, start, lower, viewed, upper: Some(upper), proc: is_chroot, hostname, read_only }
 }
 
 /// What is done to the system calls of a step.

@@ -1,14 +1,14 @@
 /** A store on a file system that the kernel takes no overlay on: an overlay, as it is in a container whose store is no volume. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { writeBase } from "../../conformance/base.ts";
 import { type Account, makeAccount } from "../../support/accounts.ts";
-import { type CommandOptions, KBUILD, type Outcome, run } from "../../support/command.ts";
+import { available, type CommandOptions, KBUILD, type Outcome, run } from "../../support/command.ts";
 import { digestOf } from "../../support/image-reader.ts";
-import { mountsOf, processesOf } from "../../support/processes.ts";
+import { mountsOf, processes, processesOf, until } from "../../support/processes.ts";
 import { unsound } from "../../support/store-check.ts";
 import { plant, workspace } from "../../support/workspace.ts";
 
@@ -20,7 +20,8 @@ for (const name of ["lower", "upper", "work", "overlaid"]) fs.mkdirSync(path.joi
 const folders = ["lowerdir=lower", "upperdir=upper", "workdir=work"].map((each) => each.replace("=", `=${shared}/`));
 execFileSync("mount", ["-t", "overlay", "overlay", "-o", folders.join(), overlaid]);
 fs.chmodSync(overlaid, 0o1777);
-process.on("exit", () => execFileSync("umount", ["--lazy", overlaid]));
+// Before the folder is removed.
+process.prependListener("exit", () => execFileSync("umount", ["--lazy", overlaid]));
 
 const CONTEXT = plant(path.join(shared, "context"), {
   Dockerfile: `FROM busybox AS other
@@ -79,11 +80,15 @@ function pathWithoutFuse(): string {
 const Store = suite("a store on an overlay");
 let number = 0;
 
+let expected: string | undefined;
+
 /** The digest of the image that it gives where overlayfs works. */
 async function expectedDigest(): Promise<string> {
+  if (expected !== undefined) return expected;
   const root = path.join(shared, "usual");
-  if (digestOf(root, "it:1") === undefined) await judge(EVERYBODY[0] as Who, root, {});
-  return digestOf(root, "it:1") ?? "";
+  await judge({ name: "elsewhere", mode: "userns", account: undefined }, root, {});
+  expected = digestOf(root, "it:1") ?? "";
+  return expected;
 }
 
 async function judge(who: Who, root: string, env: CommandOptions["env"]): Promise<void> {
@@ -91,7 +96,8 @@ async function judge(who: Who, root: string, env: CommandOptions["env"]): Promis
   const done = await kbuild(who, root, argv, env);
   assert.is(done.status, 0, `${who.name}: ${done.stderr}`);
   const again = await kbuild(who, root, argv, env);
-  assert.is(again.stderr.match(/^#\d+ CACHED$/gm)?.length, 11, again.stderr);
+  assert.is(again.status, 0, again.stderr);
+  assert.not.match(again.stderr, /^#\d+ why: /m);
   assert.equal(await unsound(root), []);
   assert.is((await kbuild(who, root, ["fsck"], env)).status, 0);
   assert.equal(fs.readdirSync(path.join(root, "tmp")), []);
@@ -100,7 +106,7 @@ async function judge(who: Who, root: string, env: CommandOptions["env"]): Promis
 }
 
 interface Diagnosed {
-  readonly sandbox: { readonly mode: string; readonly strategy: string };
+  readonly sandbox: { readonly mode: string; readonly strategy: string; readonly fuseOverlayfs?: string };
 }
 
 for (const who of EVERYBODY) {
@@ -119,6 +125,50 @@ for (const who of EVERYBODY) {
     assert.match(stdout, /^ {2}store {4}.* \(overlay, .* free\)$/m);
     await judge(who, root, env);
     assert.is(digestOf(root, "it:1"), await expectedDigest());
+  });
+}
+
+const FUSE = spawnSync("sh", ["-c", "command -v fuse-overlayfs"], { encoding: "utf8" }).stdout.trim();
+
+if (available("fuse-overlayfs and /dev/fuse", FUSE !== "" && fs.existsSync("/dev/fuse"))) {
+  Store("root: RUN works by fuse-overlayfs where there is one, and gives the same image", async () => {
+    const [who] = EVERYBODY as readonly [Who];
+    const root = path.join(overlaid, "store-fuse");
+    const { sandbox } = JSON.parse((await kbuild(who, root, ["doctor", "--json"], {})).stdout) as Diagnosed;
+    assert.equal([sandbox.mode, sandbox.strategy, sandbox.fuseOverlayfs], ["userns", "overlay", FUSE]);
+    const { stdout } = await kbuild(who, root, ["doctor"], {});
+    assert.match(stdout, new RegExp(`^  files    layers are unpacked once and stacked by ${FUSE}$`, "m"));
+    assert.not.match(stdout, /note /);
+    await judge(who, root, {});
+    assert.is(digestOf(root, "it:1"), await expectedDigest());
+  });
+
+  Store("a step that is killed, or that kills all it sees, leaves no fuse-overlayfs and no mount", async () => {
+    const [who] = EVERYBODY as readonly [Who];
+    const root = path.join(overlaid, "store-killed");
+    const argv = ["--progress=plain", "--build-context", `busybox=oci-layout://${base}`];
+    const kills = plant(path.join(shared, "kills"), {
+      Dockerfile: "FROM busybox\nRUN ps | grep -v grep | grep -c fuse-overlayfs >/count; kill -9 -1; echo x >/x\n",
+    });
+    const done = await kbuild(who, root, [...argv, "-o", path.join(shared, "killed"), kills], {});
+    assert.is(done.status, 0, done.stderr);
+    assert.is(fs.readFileSync(path.join(shared, "killed/count"), "utf8"), "0\n");
+    assert.is(fs.readFileSync(path.join(shared, "killed/x"), "utf8"), "x\n");
+    const sleeps = plant(path.join(shared, "sleeps"), { Dockerfile: "FROM busybox\nRUN sleep 7654321\n" });
+    const begun = new Promise<number>((resolve) => {
+      void until(
+        "the step runs",
+        () => processes().some(({ words }) => words.startsWith("sleep 7654321")),
+        20_000,
+      ).then(() =>
+        resolve(processes().find(({ words }) => words.includes(sleeps) && words.includes("kbuild.cjs"))?.pid ?? 0),
+      );
+    });
+    const building = kbuild(who, root, [...argv, sleeps], {});
+    process.kill(await begun, "SIGKILL");
+    await building;
+    const left = () => processes().filter(({ words }) => /sleep 7654321|^\S*fuse-overlayfs/.test(words));
+    await until("nothing is left", () => left().length === 0 && mountsOf(root).length === 0, 2000);
   });
 }
 

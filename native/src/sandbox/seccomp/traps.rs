@@ -53,9 +53,9 @@ chmod fchmodat fchmodat2 chown lchown fchownat chown32 lchown32 truncate truncat
 utime utimes futimesat utimensat utimensat_time64 setxattr lsetxattr setxattrat removexattr lremovexattr removexattrat
 ";
 
-/// What may go through `/proc/self`.
+/// What may go through `/proc/self`, and what tells the machine's name.
 const PROC: &str = "
-open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
+uname open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
 ";
 
 /// What a filter cannot see into: calls are queued in memory that is shared with the kernel.

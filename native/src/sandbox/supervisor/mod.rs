@@ -48,6 +48,8 @@ pub struct Supervised {
     pub upper: Option<String>,
     /// What a process finds in /proc of itself, where a plain folder stands for it and nobody can change his root.
     pub proc: bool,
+    /// What the machine is called, with `proc`.
+    pub hostname: String,
     /// Paths in the step's root that are not to be changed, where nobody can change his root.
     pub read_only: Vec<String>,
 }
@@ -222,6 +224,9 @@ fn first_root(state: &mut State, supervised: &Supervised, caller: &Caller<'_>) -
 fn decide(state: &mut State, caller: &Caller<'_>, supervised: &Supervised) -> std::result::Result<Answer, Errno> {
     let is_recorded = supervised.owners;
     read_only::check(caller, &state.read_only)?;
+    if supervised.proc && caller.name == "uname" {
+        return own_proc::answer_uname(caller, &supervised.hostname);
+    }
     if supervised.proc {
         if let Some(answer) = own_proc::answer(caller)? {
             return Ok(answer);

@@ -27,6 +27,23 @@ const FOLDERS: [&[u8]; 3] = [b"self", b"thread-self", b"fd"];
 /// Links that lead to what a process has anyway.
 const LINKS: [&[u8]; 3] = [b"exe", b"cwd", b"root"];
 
+/// Bytes of each of the six texts of `struct utsname`, the name of the machine being the second. uname(2).
+const UTSNAME_FIELD: usize = 65;
+
+/// Answers uname(2) with the step's name for the machine, where it has no namespace for one.
+pub fn answer_uname(caller: &Caller<'_>, hostname: &str) -> Result<Answer, Errno> {
+    let own = rustix::system::uname();
+    let texts = [own.sysname(), own.nodename(), own.release(), own.version(), own.machine(), own.domainname()];
+    let mut bytes = Vec::with_capacity(texts.len() * UTSNAME_FIELD);
+    for (number, text) in texts.iter().enumerate() {
+        let text = if number == 1 { hostname.as_bytes() } else { text.to_bytes() };
+        bytes.extend(text.iter().take(UTSNAME_FIELD - 1));
+        bytes.resize((number + 1) * UTSNAME_FIELD, 0);
+    }
+    caller.write(caller.argument(0), &bytes)?;
+    Ok(Answer::value(0))
+}
+
 /// Answers a call if its path goes through the caller's part of /proc; `None`: it does not, or nothing is there.
 pub fn answer(caller: &Caller<'_>) -> Result<Option<Answer>, Errno> {
     let (folder, path, follow) = match caller.name {
