@@ -124,11 +124,11 @@ const rows: readonly Row[] = [
     says: [/itself|circular|circle/i],
   },
   {
-    name: "RUN, which is not there yet",
+    name: "RUN in an image that has no shell",
     files: { Dockerfile: "FROM scratch\nRUN true\n" },
     status: 1,
     place: "Dockerfile:2",
-    says: [/RUN/, /not supported yet|not yet/],
+    says: [/exec: "\/bin\/sh": stat \/bin\/sh: no such file or directory/, /use the exec form/],
   },
   {
     name: "a file that may not be a folder",
