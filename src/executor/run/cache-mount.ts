@@ -82,7 +82,7 @@ function useOf(store: Store, name: string, lock: Lock | undefined): CacheMountUs
       if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
       rmSync(path, { force: true });
       try {
-        mkdirSync(folder, { recursive: true });
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
         writeFileSync(join(folder, "info.json"), JSON.stringify({ id }));
       } catch (error) {
         throw storeFault(error, folder);

@@ -36,7 +36,7 @@ export async function keepFailedStep(
   for (let number = 1; ; number++) {
     const name = `failed-${number}`;
     try {
-      mkdirSync(folder, { recursive: true });
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
       mkdirSync(join(folder, name));
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EEXIST") continue;

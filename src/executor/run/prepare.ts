@@ -90,6 +90,7 @@ export async function prepareRun(
       network,
       security,
       found.map(({ key }) => key),
+      settings.hosts.map(({ host, address }) => [host, address]),
     ],
     variables: environment.keyed,
     described: ["RUN", ...command.argv].join(" "),
@@ -172,7 +173,7 @@ async function findMount(request: MountRequest, place: RunPlace, supplies: RunSu
     case "tmpfs":
       return {
         name: request.target,
-        key: ["tmpfs", request.target],
+        key: ["tmpfs", request.target, request.size],
         mount: { kind: "tmpfs", target: request.target, size: request.size },
       };
     case "secret": {

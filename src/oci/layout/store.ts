@@ -386,7 +386,11 @@ function createStore(root: string): void {
     fs.mkdirSync(dirname(root), { recursive: true });
     // For the owner alone: images may hold what only he should read.
     if (!fs.existsSync(root)) makeFolder(root, 0o700);
-    for (const folder of FOLDERS) fs.mkdirSync(join(root, folder), { recursive: true });
+    for (const folder of FOLDERS) {
+      // Unpacked files have their set-id bits: nobody else is to get at them, wherever the store is.
+      const mode = folder === "layers" || folder === "tmp" ? 0o700 : 0o777;
+      fs.mkdirSync(join(root, folder), { recursive: true, mode });
+    }
     createFile(root, "oci-layout", { imageLayoutVersion: "1.0.0" });
     createFile(root, "index.json", EMPTY_INDEX);
     createFile(root, "kbuild-store.json", { version: VERSION });
