@@ -75,7 +75,7 @@ Failures("plain: the last lines, the place and the status", async () => {
   const { status, stderr } = await newStore().run([...PLAIN, contextOf(TWO_STAGES)]);
   assert.is(status, 1);
   // Another step may have its say in between.
-  assert.match(stderr, / line 1\n[^]* line 2\n[^]* line 3\n/);
+  assert.match(stderr, / line 1\n[\s\S]* line 2\n[\s\S]* line 3\n/);
   assert.match(stderr, / what is wrong\n/);
   assert.match(stderr, /ERROR: process "\/bin\/sh -c sleep 1\.5.*did not complete successfully: exit code: 42/);
   assert.match(stderr, /^Dockerfile:6:1: process ".*" did not complete successfully: exit code: 42$/m);
