@@ -27,7 +27,7 @@ const TOOLS = [
   "mknod",
 ]
   .concat(["mkfifo", "sleep", "true", "test", "start-stop-daemon", "seq", "kill", "tar", "env", "chroot"])
-  .concat(["setsid", "find", "head", "readlink", "usleep", "sort", "sed", "nc", "ping"]);
+  .concat(["rmdir", "truncate", "setsid", "find", "head", "readlink", "usleep", "sort", "sed", "nc", "ping"]);
 const IDS = { uid: 0, gid: 0, groups: [] };
 
 const NO_IDS = { uids: [], gids: [] };
@@ -293,6 +293,156 @@ Processes("processes that are killed while they wait do no harm", async () => {
 });
 
 Processes.run();
+
+const Users = suite("the supervisor, users");
+
+/** What bob (1000:1000, in group 8) finds, and gets to do to it; each command is a shell's. */
+const THERE = `
+  umask 022; mkdir -m 777 /open; mkdir -m 1777 /sticky; mkdir -m 700 /shut; mkdir -m 711 /through; mkdir -m 744 /listed; mkdir -m 755 /roots
+  mkdir -m 770 /mails; chown 0:8 /mails; mkdir -m 700 /bobs; chown 1000:1000 /bobs; mkdir -m 577 /bobs/shut; chown 1000 /bobs/shut
+  for each in /open /sticky /shut /through /listed /roots /mails /bobs; do
+    for mode in 600 640 604 646; do echo x > $each/$mode; chown 0:8 $each/$mode; chmod $mode $each/$mode; done
+    echo x > $each/own; chown 1000:8 $each/own; chmod 600 $each/own; echo x > $each/mean; chown 1000:8 $each/mean; chmod 066 $each/mean
+    echo x > $each/other; chown 1000:33 $each/other; mkdir $each/empty $each/bobs; chown 1000:1000 $each/bobs
+    ln -s /shut/604 $each/link; ln -s /roots/646 $each/good
+  done
+  printf '#!/bin/sh\\necho ran\\n' > /roots/script; chmod 755 /roots/script; cp /roots/script /roots/plain; chmod 644 /roots/plain
+  cp /roots/script /roots/roots; chmod 744 /roots/roots; cp /roots/script /roots/mails; chown 0:8 /roots/mails; chmod 750 /roots/mails`;
+
+/** Calls of a user, by what it comes to; those that only read are told apart. */
+const MAY: readonly (readonly [command: string, outcome: "done" | "EACCES" | "EPERM", reads?: "reads"])[] = [
+  ["cat /open/600", "EACCES", "reads"],
+  ["cat /open/640", "done", "reads"],
+  ["cat /open/604", "EACCES", "reads"],
+  ["cat /open/mean", "EACCES", "reads"],
+  ["cat /open/own /through/646 /roots/good", "done", "reads"],
+  ["cat /open/link", "EACCES", "reads"],
+  ["cat /shut/own", "EACCES", "reads"],
+  ["cat /listed/own", "EACCES", "reads"],
+  ["cat /shut/../roots/604", "EACCES", "reads"],
+  ["cat /roots/./646", "done", "reads"],
+  ['test "$(echo /listed/*)" != "/listed/*"', "done", "reads"],
+  ["ls /through", "EACCES", "reads"],
+  ["ls /through/empty", "done", "reads"],
+  ["readlink -v /shut/good", "EACCES", "reads"],
+  ["cat /proc/self/status /proc/self/environ /proc/self/fd/0", "done", "reads"],
+  ["echo x >> /dev/null; echo x > /proc/self/fd/1; echo x > /dev/stdout", "done"],
+  ["echo x >> /open/646", "EACCES"],
+  ["echo x >> /bobs/646", "EACCES"],
+  ["echo x > /open/604", "EACCES"],
+  ["echo x >> /open/own", "done"],
+  ["echo x >> /open/new && rm /open/new", "done"],
+  ["echo x > /roots/new", "EACCES"],
+  ["echo x > /mails/new && rm /mails/new", "done"],
+  ["echo x > /through/new", "EACCES"],
+  ["echo x > /bobs/shut/new", "EACCES"],
+  ["truncate -s 0 /roots/604", "EACCES"],
+  ["stat /shut/646", "EACCES", "reads"],
+  ["stat /shut/.", "EACCES", "reads"],
+  ["stat /shut /through/600", "done"],
+  ["stat -L /bobs/link", "EACCES", "reads"],
+  ["cd /shut", "EACCES"],
+  ["cd /listed", "EACCES"],
+  ["cd /through", "done"],
+  ["/roots/script", "done"],
+  ["/roots/mails", "done"],
+  ["/roots/plain", "EACCES"],
+  ["/roots/roots", "EACCES"],
+  ["/shut/script", "EACCES"],
+  ["mkdir /roots/d", "EACCES"],
+  ["mkdir /open/d && rmdir /open/d", "done"],
+  ["mkfifo /roots/p", "EACCES"],
+  ["ln -s x /roots/l", "EACCES"],
+  ["ln -s x /open/l && rm /open/l", "done"],
+  ["ln /open/own /roots/hard", "EACCES"],
+  ["ln /open/600 /open/hard", "EPERM"],
+  ["ln /open/own /open/hard && rm /open/hard", "done"],
+  ["rm -f /roots/own", "EACCES"],
+  ["rm -f /sticky/646", "EPERM"],
+  ["rm -f /sticky/own", "done"],
+  ["rm -f /open/646", "done"],
+  ["rmdir /roots/empty", "EACCES"],
+  ["rmdir /sticky/empty", "EPERM"],
+  ["rmdir /open/empty", "done"],
+  ["mv /roots/own /open/moved", "EACCES"],
+  ["mv -f /open/604 /sticky/640", "EPERM"],
+  ["mv /sticky/mean /open/moved && rm -f /open/moved", "done"],
+  ["mv /open/604 /mails/604", "done"],
+  ["mkdir -m 555 /open/d && mv -T /open/d /open/e && rmdir /open/e", "done"],
+  ["mkdir -m 555 /open/f && mv -T /open/f /bobs/f", "EACCES"],
+  ["chmod 777 /open/600", "EPERM"],
+  ["chmod 600 /open/own", "done"],
+  ["chmod 600 /shut/own", "EACCES"],
+  ["chown 1000 /open/600", "EPERM"],
+  ["chown 0 /open/own", "EPERM"],
+  ["chown :33 /open/own", "EPERM"],
+  ["chown :1000 /open/own", "done"],
+  ["chown :8 /shut/own", "EACCES"],
+  ["touch /open/600", "EACCES"],
+  ["touch /mails/mean", "done"],
+  ["touch -d 2001-01-01 /through/646", "EPERM"],
+  ["touch -d 2001-01-01 /through/own", "done"],
+  ["touch -h -d 2001-01-01 /through/good", "EPERM"],
+  ["chmod 2755 /open/other; test $(stat -c %a /open/other) = 755", "done"],
+  ["chmod 2755 /open/own; test $(stat -c %a /open/own) = 2755", "done"],
+  ["chroot / true", "EPERM"],
+  ["kill -0 1", "EPERM"],
+  ["kill -0 $$", "done"],
+  ["sleep 9 & kill $!", "done"],
+];
+
+/** As a shell's loop, each with its number, status and what was said. */
+function attempts(commands: readonly string[], before: string): string {
+  const each = commands.map((command, number) => {
+    const quoted = command.replaceAll("'", "'\\''");
+    return `said=$(sh -c '${quoted}' 2>&1); echo "${number} $? $(echo $said)"`;
+  });
+  return `${before}\n${each.join("\n")}`;
+}
+
+/** What came to another end than the table says. */
+function surprises(rows: typeof MAY, lines: readonly string[]): string[] {
+  return rows.flatMap(([command, outcome], number) => {
+    const line = lines[number] ?? "nothing";
+    const done = line.startsWith(`${number} 0`) ? "done" : "";
+    const found = /Permission denied/.test(line) ? "EACCES" : /Operation not permitted/.test(line) ? "EPERM" : done;
+    return found === outcome ? [] : [`${command}: ${line}, not ${outcome}`];
+  });
+}
+
+for (const [mode, name] of [
+  ["userns", "as the kernel has it"],
+  ["single", "as it is imitated"],
+] as const) {
+  Users(`a user may do what its ids allow, and nothing else, ${name}`, async () => {
+    const store = new Store(mode);
+    await store.run(THERE);
+    // There the first process is the user's own.
+    const rows = MAY.filter(([command]) => command !== "kill -0 1");
+    const script = attempts(
+      rows.map(([command]) => command),
+      "cd /",
+    );
+    const { lines } = await store.run(script, { uid: 1000, gid: 1000, groups: [8] });
+    assert.equal(surprises(rows, lines), []);
+  });
+
+  Users(`who became a user may do no more, ${name}`, async () => {
+    const store = new Store(mode);
+    // In a step that begins as root nobody is asked about reading.
+    const rows = MAY.filter(([, , reads]) => reads === undefined);
+    const script = attempts(
+      rows.map(([command]) => command),
+      "cd /",
+    );
+    await store.run(THERE);
+    await store.run(`cat > /attempts <<'END'\n${script}\nEND\nchmod 644 /attempts`);
+    const { lines } = await store.run("su bob -c 'sh /attempts'; true");
+    assert.equal(surprises(rows, lines), []);
+  });
+}
+
+Users.run();
 
 const Devices = suite("the supervisor, devices");
 

@@ -11,6 +11,7 @@ use super::supervisor::{Credentials, Supervised, Supervisor};
 use super::wire::{receive, send, Tell};
 use super::{descendants, forward, namespaces};
 use crate::failure::{Code, Failure, Result};
+use crate::record::Record;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
@@ -139,6 +140,7 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         SandboxRoot::Copy { path } => (vec![path.clone()], path.clone()),
     };
     let start = Credentials { uid: plan.uid, gid: plan.gid, groups: plan.groups.clone() };
+    let users = owners && plan.uid != 0;
     let is_chroot = mode == Mode::Chroot;
     let read_only = plan.mounts.iter().filter_map(|mount| match mount {
         SandboxMount::Bind { target, read_only: true, .. } | SandboxMount::View { target, writable: false, .. } => {
@@ -152,8 +154,28 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         _ => Vec::new(),
     });
     let viewed = viewed.collect();
+    let sockets = plan.mounts.iter().filter_map(|mount| match mount {
+        SandboxMount::Socket { target, mode, uid, gid, .. } if owners => {
+            let record = Record { uid: *uid, gid: *gid, mode: libc::S_IFSOCK | mode, major: 0, minor: 0 };
+            Some((target.clone(), record))
+        }
+        _ => None,
+    });
+    let sockets = sockets.collect();
     let hostname = plan.hostname.clone();
-    Supervised { devices: true, owners, start, lower, viewed, upper: Some(upper), proc: is_chroot, hostname, read_only }
+    Supervised {
+        devices: true,
+        owners,
+        users,
+        start,
+        lower,
+        viewed,
+        sockets,
+        upper: Some(upper),
+        proc: is_chroot,
+        hostname,
+        read_only,
+    }
 }
 
 /// What is done to the system calls of a step.

@@ -31,6 +31,7 @@ pub struct Filter {
 pub struct Traps {
     pub devices: bool,
     pub owners: bool,
+    pub users: bool,
     pub read_only: bool,
     pub proc: bool,
 }

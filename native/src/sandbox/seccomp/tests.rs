@@ -228,6 +228,21 @@ fn devices_alone_are_asked_about() {
 }
 
 #[test]
+fn reading_is_asked_about_in_steps_of_users_alone() {
+    for (users, expected) in [(false, "allow"), (true, "ask")] {
+        let traps = Traps { owners: true, users, ..Traps::default() };
+        for abi in ALL {
+            let filter = Checked::new(&Filter { traps, ..default_profile() }, abi);
+            assert_eq!(filter.call("openat", &[0, 0, 0]), expected, "{abi:?}");
+            assert_eq!(filter.call("readlinkat", &[]), expected, "{abi:?}");
+            for name in ["unlinkat", "linkat", "fchmod", "fchmodat2", "utimensat", "faccessat2", "chdir", "kill"] {
+                assert_eq!(filter.call(name, &[]), "ask", "{abi:?} {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn owners_are_asked_about() {
     for profile in [true, false] {
         let filter = Filter { profile, traps: Traps { owners: true, ..Traps::default() }, ..Filter::default() };
@@ -304,7 +319,7 @@ fn the_first_process_cannot_be_ended_by_its_own() {
 
 #[test]
 fn bisection_finds_what_a_list_says_in_few_steps() {
-    let everything = Traps { devices: true, owners: true, read_only: true, proc: true };
+    let everything = Traps { devices: true, owners: true, users: true, read_only: true, proc: true };
     for filter in [default_profile(), Filter { profile: true, offline: true, first: Some(1234), traps: everything }] {
         for abi in ALL {
             let checked = Checked::new(&filter, abi);

@@ -42,7 +42,12 @@ stat lstat fstat newfstatat stat64 lstat64 fstat64 fstatat64 statx
 execve execveat chroot pivot_root unshare setns
 openat2 creat mkdir mkdirat symlink symlinkat mknod mknodat rename renameat renameat2
 listxattr llistxattr flistxattr
+unlink unlinkat rmdir link linkat chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat utimensat_time64
+access faccessat faccessat2 truncate truncate64 chdir fchdir kill
 ";
+
+/// What else users may be refused: reading, which is most of what programs do.
+const USERS: &str = "open openat readlink readlinkat";
 
 /// What would change something below a folder that is not to be changed.
 const READ_ONLY: &[(&str, When)] = &[("open", When::Writes(1)), ("openat", When::Writes(2))];
@@ -68,7 +73,7 @@ const EACCES: u16 = libc::EACCES as u16;
 #[cfg(test)]
 pub fn names() -> impl Iterator<Item = &'static str> {
     let some = DEVICES.iter().chain(OWNERS).chain(READ_ONLY).map(|(name, _)| *name);
-    [ALWAYS_FOR_OWNERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED]
+    [ALWAYS_FOR_OWNERS, USERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED]
         .into_iter()
         .flat_map(str::split_ascii_whitespace)
         .chain(some)
@@ -110,6 +115,7 @@ impl Traps {
         };
         add(self.devices, DEVICES, "");
         add(self.owners, OWNERS, ALWAYS_FOR_OWNERS);
+        add(self.users, &[], USERS);
         add(self.read_only, READ_ONLY, ALWAYS_FOR_READ_ONLY);
         add(self.proc, &[], PROC);
         cases

@@ -1,5 +1,5 @@
 //! A process that waits for an answer: its memory, its files, and the paths that it names.
-use super::lookup::{Found, Lookup};
+use super::lookup::{Found, Gate, Lookup};
 use crate::sandbox::seccomp::calls::{is_valid, read_memory, write_memory, Notification};
 use crate::sandbox::seccomp::Abi;
 use rustix::fs::{openat, Mode, OFlags};
@@ -191,7 +191,8 @@ impl Caller<'_> {
         };
         let base = if path.starts_with(b"/") { None } else { Some(self.base(folder)?) };
         let base = base.as_ref().map_or(root, AsFd::as_fd);
-        work(Lookup { proc: self.proc, thread: self.asked.thread, root, base, path, imitation: self.imitation })
+        let thread = self.asked.thread;
+        work(Lookup { proc: self.proc, thread, root, base, path, imitation: self.imitation, gate: None })
     }
 
     /// What a path of the caller leads to, as a place in the file system. `folder` is the argument of the `*at` calls.
@@ -218,6 +219,11 @@ impl Caller<'_> {
     /// The same, name by name, so that nothing that stands for something else is missed.
     pub fn walk(&self, folder: i32, path: &[u8], follow: bool) -> Result<Found, Errno> {
         self.at(folder, path, |lookup| lookup.walk(follow))
+    }
+
+    /// As `walk`, and asks the gate about each folder on the way.
+    pub fn walk_through(&self, folder: i32, path: &[u8], follow: bool, gate: Gate<'_>) -> Result<Found, Errno> {
+        self.at(folder, path, |lookup| Lookup { gate: Some(gate), ..lookup }.walk(follow))
     }
 
     /// What an `*at` call with `AT_EMPTY_PATH` is about: the path, or if it is empty the descriptor itself.

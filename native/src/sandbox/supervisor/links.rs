@@ -73,6 +73,12 @@ impl Links {
         self.kept.get(&self.place(facts)).is_some_and(|kept| kept.birth.is_none())
     }
 
+    /// Takes in what is known of a file that was put into the sandbox and that nothing can be written beside.
+    pub fn know(&mut self, facts: &Facts, record: Record) {
+        let place = self.place(facts);
+        self.kept.insert(place, Kept { record, birth: facts.birth() });
+    }
+
     /// Keeps the owner of a file in mind.
     pub fn set(&mut self, file: &OwnedFd, owner: (u32, u32)) -> rustix::io::Result<()> {
         let facts = Facts::of(file)?;

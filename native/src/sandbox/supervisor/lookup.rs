@@ -13,6 +13,9 @@ const PROC_ROOT: u64 = 1;
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const ITSELF: OFlags = PLACE.union(OFlags::NOFOLLOW);
 
+/// Is asked about each folder in which a walk looks for a name; its error ends the walk.
+pub type Gate<'a> = &'a dyn Fn(&OwnedFd) -> Result<(), Errno>;
+
 pub struct Lookup<'a> {
     pub proc: BorrowedFd<'a>,
     pub thread: u32,
@@ -22,6 +25,7 @@ pub struct Lookup<'a> {
     pub path: &'a [u8],
     /// Device and inode of the folder that stands for /proc where none can be mounted.
     pub imitation: Option<(u64, u64)>,
+    pub gate: Option<Gate<'a>>,
 }
 
 /// Where a path leads.
@@ -43,6 +47,14 @@ pub enum Through {
     Beyond {
         at_last: bool,
     },
+}
+
+impl Found {
+    /// Something that was named by no path.
+    pub fn itself(file: OwnedFd) -> Result<Found, Errno> {
+        let folder = file.try_clone().map_err(|_| Errno::NFILE)?;
+        Ok(Found { folder, name: Vec::new(), file: Some(file), through: Through::Nothing })
+    }
 }
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
@@ -139,6 +151,9 @@ impl Walk<'_> {
                 let file = openat(&self.folder, ".", PLACE, Mode::empty())?;
                 return self.found(Vec::new(), Some(file));
             };
+            if let Some(gate) = self.lookup.gate {
+                gate(&self.folder)?;
+            }
             if name == b".." {
                 self.go_up()?;
                 continue;
@@ -300,8 +315,15 @@ mod tests {
         let (root, base, proc) = (place(outer.join("root")), place(outer.join("root/a")), place("/proc"));
         let base = if path.starts_with('/') { root.as_fd() } else { base.as_fd() };
         let thread = std::process::id();
-        let lookup =
-            Lookup { proc: proc.as_fd(), thread, root: root.as_fd(), base, path: path.as_bytes(), imitation: None };
+        let lookup = Lookup {
+            proc: proc.as_fd(),
+            thread,
+            root: root.as_fd(),
+            base,
+            path: path.as_bytes(),
+            imitation: None,
+            gate: None,
+        };
         let quick = look(&lookup, true);
         assert_eq!(quick, look(&lookup, false), "{path}");
         quick
@@ -372,7 +394,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let look = |path: &str| {
             let (proc, root) = (proc.as_fd(), root.as_fd());
-            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes(), imitation: None }
+            Lookup { proc, thread: child.id(), root, base: root, path: path.as_bytes(), imitation: None, gate: None }
                 .walk(true)
                 .map(|found| {
                     found.file.map(|file| {

@@ -13,10 +13,12 @@ mod making;
 mod own_proc;
 mod owners;
 mod read_only;
+mod users;
 
 use super::seccomp::calls::{self, Notification, Reply};
 use super::seccomp::{Abi, Traps};
 use crate::failure::{Code, Failure, Result};
+use crate::record::Record;
 use caller::Caller;
 pub use credentials::Credentials;
 use facts::Facts;
@@ -37,12 +39,16 @@ pub struct Supervised {
     pub devices: bool,
     /// Owners of files and ids of processes are what the step makes of them, though there is one id only.
     pub owners: bool,
+    /// Reading is refused, too, to those who may not read, with `owners`: for steps that begin as a user.
+    pub users: bool,
     /// What the first process is, with `owners`.
     pub start: Credentials,
     /// The unpacked layers of the root, lowest first, with `owners`.
     pub lower: Vec<String>,
     /// The unpacked layers that other mounts show, with `owners`.
     pub viewed: Vec<String>,
+    /// Sockets in the step's root and what they are, with `owners`.
+    pub sockets: Vec<(String, Record)>,
     /// Where what changes is found afterwards: the upper directory of an overlay, or a copied root, which then is also
     /// the only one of `lower`.
     pub upper: Option<String>,
@@ -58,7 +64,7 @@ impl Supervised {
     /// What a filter has to send to the supervisor.
     pub fn traps(&self) -> Traps {
         let read_only = !self.read_only.is_empty();
-        Traps { devices: self.devices, owners: self.owners, read_only, proc: self.proc }
+        Traps { devices: self.devices, owners: self.owners, users: self.users, read_only, proc: self.proc }
     }
 
     /// Whether it is seen when a process gets another root, or none can.
@@ -186,6 +192,9 @@ impl Supervisor {
         let root = match (name, root) {
             // From here on a process may have a root of its own.
             ("chroot" | "pivot_root" | "setns" | "unshare", _) => {
+                if self.supervised.owners && !users::may_change_root(&self.state, &caller)? {
+                    return Err(Errno::PERM);
+                }
                 self.state.is_one_root = false;
                 return Ok(Answer::CONTINUE);
             }
@@ -213,6 +222,10 @@ fn first_root(state: &mut State, supervised: &Supervised, caller: &Caller<'_>) -
         let found = rustix::fs::fstat(&proc)?;
         state.imitation = Some((found.st_dev, found.st_ino));
     }
+    for (path, record) in &supervised.sockets {
+        let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
+        state.links.know(&Facts::of(&file)?, *record);
+    }
     state.read_only.clear();
     for path in &supervised.read_only {
         let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
@@ -233,6 +246,9 @@ fn decide(state: &mut State, caller: &Caller<'_>, supervised: &Supervised) -> st
         }
     }
     if is_recorded {
+        if let Some(answer) = users::check(state, caller, supervised.users)? {
+            return Ok(answer);
+        }
         match caller.name {
             "execve" | "execveat" => return ids::execute(state, caller),
             "prctl" => return ids::option(state, caller),

@@ -97,10 +97,6 @@ RUN id -u >/open/root; stat -c '%u:%g' /open/mine /open/numbered >/open/owners
   },
   {
     name: "USER: a step has none of root's rights over files",
-    except: {
-      situation: "single",
-      why: "there the kernel knows one id, which owns all files; rights are not imitated yet",
-    },
     build: `FROM busybox
 RUN adduser -D -u 1500 someone && mkdir -m 0777 /open && mkdir -m 0700 /closed && echo s >/etc/secret && chmod 0600 /etc/secret
 USER someone
@@ -108,6 +104,57 @@ RUN touch /closed/x 2>/dev/null || echo "not there" >>/open/seen; cat /etc/secre
  rm -f /bin/ls 2>/dev/null; [ -e /bin/ls ] && echo kept >>/open/seen
 `,
     expected: { "open/seen": { text: "not there\nnot that\nkept\n", owner: [1500, 1500] } },
+  },
+  {
+    name: "USER: calls fail for a user as they do for any, on paths and on descriptors",
+    build: `FROM debian
+COPY calls.pl /calls.pl
+RUN mkdir -m 0777 /open && mkdir -m 0710 /closed && for f in mine theirs group; do echo x >/open/$f; chmod 0640 /open/$f; done && chown 1000:1000 /open/mine && chgrp 8 /open/group && chmod 0604 /open/theirs
+USER 1000:8
+RUN perl /calls.pl >/open/seen
+`,
+    files: {
+      "calls.pl": `use POSIX; use Fcntl;
+sub told { my ($name, $done) = @_; printf "%s: %s\n", $name, $done ? "done" : $! + 0 == EACCES ? "EACCES" : $! + 0 == EPERM ? "EPERM" : $! }
+chdir "/open";
+for my $file (qw(mine theirs group /closed/none /root/none)) {
+  told "access $file $_->[0]", POSIX::access($file, $_->[1]) for ["r", R_OK], ["w", W_OK], ["x", X_OK];
+}
+told "truncate theirs", truncate("theirs", 0); told "truncate mine", truncate("mine", 1);
+open my $theirs, "<", "theirs" or die; open my $mine, "<", "mine" or die; opendir my $root, "/closed" or told "opendir", 0;
+told "fchmod theirs", chmod(0777, $theirs); told "fchmod mine", chmod(0600, $mine);
+told "futimens theirs", utime(1, 1, $theirs); told "futimens now theirs", utime(undef, undef, $theirs); told "futimens mine", utime(1, 1, $mine);
+told "fchown theirs", chown(1000, 8, $theirs); told "fchown mine", chown(-1, 8, $mine); told "fchown none theirs", chown(-1, -1, $theirs);
+told "noatime theirs", sysopen(my $one, "theirs", O_RDONLY | 01000000); told "noatime mine", sysopen(my $two, "mine", O_RDONLY | 01000000);
+told "creat theirs", sysopen(my $three, "theirs", O_WRONLY | O_CREAT); told "exclusive", sysopen(my $four, "new", O_RDWR | O_CREAT | O_EXCL, 0);
+told "reopen", open(my $five, "<", "new"); told "link theirs", link("theirs", "hard"); told "link mine", link("mine", "hard");
+told "chdir", chdir("/closed"); told "rename", rename("theirs", "/open/renamed"); told "mkdir", mkdir("/closed/x"); told "unlink", unlink("/etc/passwd");
+told "execve", exec { "/open/hard" } "x";
+`,
+    },
+    expected: {
+      "open/seen": {
+        text: [
+          ...["access mine r: done", "access mine w: done", "access mine x: EACCES", "access theirs r: done"],
+          ...["access theirs w: EACCES", "access theirs x: EACCES", "access group r: done", "access group w: EACCES"],
+          ...["access group x: EACCES", ...["r", "w", "x"].map((right) => `access /closed/none ${right}: EACCES`)],
+          ...["r", "w", "x"].map((right) => `access /root/none ${right}: EACCES`),
+          ...["truncate theirs: EACCES", "truncate mine: done", "opendir: EACCES", "fchmod theirs: EPERM"],
+          ...["fchmod mine: done", "futimens theirs: EPERM", "futimens now theirs: EACCES", "futimens mine: done"],
+          ...["fchown theirs: EPERM", "fchown mine: done", "fchown none theirs: done", "noatime theirs: EPERM"],
+          ...["noatime mine: done", "creat theirs: EACCES", "exclusive: done", "reopen: EACCES", "link theirs: EPERM"],
+          ...[
+            "link mine: done",
+            "chdir: EACCES",
+            "rename: done",
+            "mkdir: EACCES",
+            "unlink: EACCES",
+            "execve: EACCES",
+            "",
+          ],
+        ].join("\n"),
+      },
+    },
   },
   {
     name: "a step cannot mount, unmount, make namespaces or set the machine's clock, name and settings",
