@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { identityOf } from "../../layers/identity.ts";
 import { errnoOf, storeFault } from "../../oci/layout/faults.ts";
 import { markUsed } from "../../oci/layout/last-use.ts";
-import { type Lock, takeLock } from "../../oci/layout/lock.ts";
+import type { Lock } from "../../oci/layout/lock.ts";
+import { takeExclusively, takeShared } from "../../oci/layout/shared-lock.ts";
 import type { Store } from "../../oci/layout/store.ts";
 import type { Sandbox } from "../../sandbox/open.ts";
 
-/** Long enough to see a lock that is held by the living, short enough not to be noticed. */
-const GLANCE = 0;
+/** Milliseconds after which a person is told what a step waits for. */
+const QUIET = 1000;
 /** Caches of one name that steps use at the same time, each its own (`sharing=private`). */
 const MOST_PRIVATE = 1000;
 
@@ -44,32 +45,92 @@ export function cacheMountKey(id: string, begins: CacheBeginning, { mode, entry 
   return identityOf("cache mount", id, begins.mode, begins.uid, begins.gid, begins.content, mode, ids).slice(0, 32);
 }
 
+export type Sharing = "shared" | "private" | "locked";
+
+/** A cache mount that a step asks for. */
+export interface CacheMountRequest {
+  /** See {@link cacheMountKey}. */
+  readonly key: string;
+  /** As it is called in the Dockerfile. */
+  readonly id: string;
+  readonly sharing: Sharing;
+}
+
+/** How a cache mount is waited for. */
+export interface CacheMountWait {
+  readonly signal: AbortSignal;
+  /** Called once for each that is in use for a while. */
+  readonly onWait: (id: string) => void;
+}
+
 /**
- * Takes a cache mount of the store, `cache-mounts/<key>/data`, for a step. `locked` waits until nobody has it, `private`
- * takes another of the same name when it is in use, `shared` takes it whoever has it.
+ * Takes the cache mounts of one step, by their keys. All at once and each once, in the order of their keys, which is the
+ * same for all: two steps never wait for what the other one has.
+ * @throws the reason of an aborted signal; KbuildError `machine.*` when the store cannot be written
  */
-export async function takeCacheMount(
+export async function takeCacheMounts(
   store: Store,
-  key: string,
-  sharing: "shared" | "private" | "locked",
-  signal: AbortSignal,
-): Promise<CacheMountUse> {
-  switch (sharing) {
-    case "shared":
-      return useOf(store, key, undefined);
-    case "locked":
-      return useOf(store, key, await lockOf(store, key, signal));
-    case "private":
-      for (let number = 0; number < MOST_PRIVATE; number++) {
-        const name = number === 0 ? key : `${key}-${number}`;
-        const lock = await glance(store, name);
-        if (lock !== undefined) return useOf(store, name, lock);
-      }
-      return useOf(store, key, await lockOf(store, key, signal));
+  requests: readonly CacheMountRequest[],
+  wait: CacheMountWait,
+): Promise<ReadonlyMap<string, CacheMountUse>> {
+  const wanted = new Map<string, CacheMountRequest>();
+  for (const request of requests) {
+    const known = wanted.get(request.key);
+    wanted.set(request.key, known === undefined ? request : { ...known, sharing: stricter(known, request) });
+  }
+  const taken = new Map<string, CacheMountUse>();
+  try {
+    for (const key of [...wanted.keys()].sort()) {
+      const request = wanted.get(key);
+      if (request !== undefined) taken.set(key, await takeCacheMount(store, request, wait));
+    }
+    return taken;
+  } catch (error) {
+    for (const use of taken.values()) await use.release();
+    throw error;
   }
 }
 
-function useOf(store: Store, name: string, lock: Lock | undefined): CacheMountUse {
+/** Of two that ask for one cache in the same step the one who wants to be more alone counts. */
+function stricter(left: CacheMountRequest, right: CacheMountRequest): Sharing {
+  const order: readonly Sharing[] = ["shared", "private", "locked"];
+  return order[Math.max(order.indexOf(left.sharing), order.indexOf(right.sharing))] ?? "locked";
+}
+
+/**
+ * Takes a cache mount of the store, `cache-mounts/<key>/data`, for a step. `locked` waits until nobody has it, `private`
+ * takes another of the same name when it is in use, `shared` takes it beside others who share it.
+ */
+export async function takeCacheMount(
+  store: Store,
+  { key, id, sharing }: CacheMountRequest,
+  wait: CacheMountWait,
+): Promise<CacheMountUse> {
+  const path = store.lockPath(lockName(key));
+  if (sharing === "shared") return useOf(store, key, await told(id, wait, (options) => takeShared(path, options)));
+  for (let number = 0; sharing === "private" && number < MOST_PRIVATE; number++) {
+    const name = number === 0 ? key : `${key}-${number}`;
+    const lock = await glance(store, name);
+    if (lock !== undefined) return useOf(store, name, lock);
+  }
+  return useOf(store, key, await told(id, wait, (options) => takeExclusively(path, options)));
+}
+
+/** Waits for as long as it takes, and says so. */
+async function told(
+  id: string,
+  { signal, onWait }: CacheMountWait,
+  take: (options: { readonly patience: number; readonly signal: AbortSignal }) => Promise<Lock>,
+): Promise<Lock> {
+  const timer = setTimeout(() => onWait(id), QUIET);
+  try {
+    return await take({ patience: Number.POSITIVE_INFINITY, signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function useOf(store: Store, name: string, lock: Lock): CacheMountUse {
   const folder = join(store.root, "cache-mounts", name);
   const path = join(folder, "data");
   // From here on it is not pruned.
@@ -92,7 +153,7 @@ function useOf(store: Store, name: string, lock: Lock | undefined): CacheMountUs
       await move(output, path);
     },
     async release() {
-      lock?.release();
+      lock.release();
       try {
         // When it was used last, for whoever frees the store.
         const now = new Date();
@@ -104,21 +165,9 @@ function useOf(store: Store, name: string, lock: Lock | undefined): CacheMountUs
   };
 }
 
-async function lockOf(store: Store, name: string, signal: AbortSignal): Promise<Lock> {
-  const path = store.lockPath(lockName(name));
-  for (;;) {
-    signal.throwIfAborted();
-    const lock = await takeLock(path, { patience: 200 }).catch((error: unknown) => {
-      if (isLocked(error)) return undefined;
-      throw error;
-    });
-    if (lock !== undefined) return lock;
-  }
-}
-
 async function glance(store: Store, name: string): Promise<Lock | undefined> {
   try {
-    return await takeLock(store.lockPath(lockName(name)), { patience: GLANCE });
+    return await takeExclusively(store.lockPath(lockName(name)), { patience: 0 });
   } catch (error) {
     if (isLocked(error)) return undefined;
     throw error;

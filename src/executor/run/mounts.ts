@@ -1,14 +1,16 @@
 import { rmSync } from "node:fs";
+import { KbuildError } from "../../errors.ts";
 import { Draft } from "../../layers/draft.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
 import { mapped } from "../../layers/sequence.ts";
 import { Tree } from "../../layers/tree.ts";
 import type { SandboxMount } from "../../native/sandbox-protocol.ts";
 import { withLock } from "../../oci/layout/lock.ts";
+import type { Sandbox } from "../../sandbox/open.ts";
 import { copyInto } from "../copy/into.ts";
 import type { SourceTree } from "../copy/sources.ts";
 import type { Tools } from "../tools.ts";
-import { type CacheMountUse, cacheMountKey, takeCacheMount } from "./cache-mount.ts";
+import { type CacheMountUse, cacheMountKey, type Sharing, takeCacheMounts } from "./cache-mount.ts";
 import type { MountSource } from "./mount-source.ts";
 import { makeFolder } from "./roots.ts";
 import type { Workshop } from "./worker.ts";
@@ -20,7 +22,7 @@ export type StepMount =
       readonly kind: "cache";
       readonly target: string;
       readonly id: string;
-      readonly sharing: "shared" | "private" | "locked";
+      readonly sharing: Sharing;
       readonly readOnly: boolean;
       readonly mode: number;
       readonly uid: number;
@@ -54,16 +56,21 @@ export interface ReadyMounts {
   release(): Promise<void>;
 }
 
-/** Makes what the mounts of a step need, in their order; deeper targets come after those that they are in. */
+/**
+ * Makes what the mounts of a step need, in their order; deeper targets come after those that they are in. What others may
+ * have comes first, and `onWait` is called with the id of each cache mount that is in use for a while.
+ * @throws KbuildError `build.mount` for what this sandbox cannot do
+ */
 export async function readyMounts(
   tools: Tools,
   workshop: Workshop,
   wanted: readonly StepMount[],
+  onWait: (id: string) => void,
 ): Promise<ReadyMounts> {
   const folders: string[] = [];
-  const caches: CacheMountUse[] = [];
+  const caches = await takeCaches(tools, workshop, wanted, onWait);
   const release = async (): Promise<void> => {
-    for (const cache of caches) await cache.release();
+    for (const cache of caches.values()) await cache.release();
     if (folders.length > 0) await workshop.sandbox.client.remove({ paths: folders });
   };
   try {
@@ -79,6 +86,41 @@ export async function readyMounts(
   }
 }
 
+type CacheMount = Extract<StepMount, { readonly kind: "cache" }>;
+
+async function takeCaches(
+  { store, signal }: Tools,
+  { sandbox }: Workshop,
+  wanted: readonly StepMount[],
+  onWait: (id: string) => void,
+): Promise<ReadonlyMap<string, CacheMountUse>> {
+  // Without mounts the folder itself is in the step's tree for a time: only one step has it, at one place.
+  const isMoved = sandbox.mode === "chroot";
+  const places = new Map<string, CacheMount>();
+  const requests = wanted.flatMap((mount) => {
+    if (mount.kind !== "cache") return [];
+    const key = keyOf(mount, sandbox);
+    const other = places.get(key);
+    if (isMoved && other !== undefined) throw twice(mount, other);
+    places.set(key, mount);
+    const sharing: Sharing = isMoved && mount.sharing === "shared" ? "locked" : mount.sharing;
+    return [{ key, id: mount.id, sharing }];
+  });
+  return takeCacheMounts(store, requests, { signal, onWait });
+}
+
+function keyOf({ id, mode, uid, gid, source }: CacheMount, sandbox: Sandbox): string {
+  return cacheMountKey(id, { mode, uid, gid, content: source?.content }, sandbox);
+}
+
+function twice({ id, target }: CacheMount, other: CacheMount): KbuildError {
+  return new KbuildError(
+    "build.mount",
+    `the cache mount ${id} cannot be at ${other.target} and at ${target} in one step: nothing can be mounted here`,
+    { hint: "give one of them another id; kbuild doctor says why nothing can be mounted" },
+  );
+}
+
 function depth(target: string): number {
   return target.split("/").length;
 }
@@ -88,7 +130,7 @@ async function ready(
   workshop: Workshop,
   mount: StepMount,
   folders: string[],
-  caches: CacheMountUse[],
+  caches: ReadonlyMap<string, CacheMountUse>,
 ): Promise<SandboxMount> {
   switch (mount.kind) {
     case "bind": {
@@ -99,8 +141,9 @@ async function ready(
     }
     case "cache": {
       const { target, readOnly } = mount;
-      const cache = await cacheOf(tools, workshop, mount);
-      caches.push(cache);
+      const cache = caches.get(keyOf(mount, workshop.sandbox));
+      if (cache === undefined) throw new KbuildError("internal.mount", "a cache mount that was not taken");
+      await begin(tools, workshop, mount, cache);
       return { kind: "bind", source: cache.path, target, readOnly };
     }
     case "tmpfs":
@@ -190,33 +233,18 @@ async function writeTree(
   }
 }
 
-/** The folder of a cache mount, made when there is none yet. */
-async function cacheOf(
-  tools: Tools,
-  workshop: Workshop,
-  mount: Extract<StepMount, { readonly kind: "cache" }>,
-): Promise<CacheMountUse> {
-  const { store, signal } = tools;
-  // Where nothing can be mounted the folder itself is in the step's tree for a time: only one step has it.
-  const sharing = workshop.trees === undefined && mount.sharing === "shared" ? "locked" : mount.sharing;
-  const { mode, uid, gid, source } = mount;
-  const key = cacheMountKey(mount.id, { mode, uid, gid, content: source?.content }, workshop.sandbox);
-  const use = await takeCacheMount(store, key, sharing, signal);
-  try {
-    await withLock(store.lockPath(`${use.lockName}-making`), () =>
-      use.make(mount.id, begin, (from, to) => workshop.sandbox.client.move({ from, to })),
-    );
-    return use;
-  } catch (error) {
-    await use.release();
-    throw error;
-  }
-
-  async function begin(output: string): Promise<void> {
+/** Makes the folder of a cache mount when there is none yet. */
+async function begin(tools: Tools, workshop: Workshop, mount: CacheMount, use: CacheMountUse): Promise<void> {
+  const { store } = tools;
+  const { id, mode, uid, gid, source } = mount;
+  const fill = (output: string): Promise<void> => {
     if (source !== undefined) return layOut(tools, workshop, source, output);
     const folder = rootFolder(mode, uid, gid, tools);
     return writeTree(tools, workshop, { roots: [], blobs: [] }, [folder], output);
-  }
+  };
+  await withLock(store.lockPath(`${use.lockName}-making`), () =>
+    use.make(id, fill, (from, to) => workshop.sandbox.client.move({ from, to })),
+  );
 }
 
 function rootFolder(mode: number, uid: number, gid: number, tools: Tools): Entry {

@@ -89,7 +89,9 @@ async function execute(tools: Tools, state: ImageState, step: RunStep, reporter:
       snapshot: state.snapshot,
       plan: step.plan,
       mounts: async (workshop) => {
-        ready = await readyMounts(tools, workshop, step.mounts);
+        ready = await readyMounts(tools, workshop, step.mounts, (id) =>
+          reporter.progress({ part: waitingFor(id), done: 0, unit: "none", finished: false }),
+        );
         return ready.mounts;
       },
       onOutput: (stream, bytes) => {
@@ -107,6 +109,10 @@ async function execute(tools: Tools, state: ImageState, step: RunStep, reporter:
   } finally {
     await ready?.release();
   }
+}
+
+function waitingFor(id: string): string {
+  return `waiting for the cache mount ${id}, which another step has`;
 }
 
 /** Tells of a program that cannot be started what may be the matter. */

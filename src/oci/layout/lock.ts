@@ -9,6 +9,8 @@ export interface LockOptions {
   readonly patience?: number;
   /** A lock of a process that cannot be seen from here (another container or machine) is dead after this silence. */
   readonly silence?: number;
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 const PATIENCE = 30_000;
@@ -31,12 +33,14 @@ export interface Lock {
  * between calls in one process. Not promised: order among those that wait.
  *
  * @param path the lock's file; its folder must be there
- * @throws KbuildError `machine.locked` when it is still held after `patience`; `machine.*` when it cannot be written
+ * @throws KbuildError `machine.locked` when it is still held after `patience`; `machine.*` when it cannot be written; the
+ *   reason of an aborted signal
  */
 export async function takeLock(path: string, options: LockOptions = {}): Promise<Lock> {
-  const { patience = PATIENCE, silence = SILENCE } = options;
+  const { patience = PATIENCE, silence = SILENCE, signal } = options;
   const deadline = Date.now() + patience;
   for (let round = 0; ; round++) {
+    signal?.throwIfAborted();
     const token = attempt(path);
     if (token !== undefined) return held(path, token);
     if (breakIfDead(path, silence)) continue;
@@ -53,6 +57,11 @@ export async function withLock<T>(path: string, action: () => T | Promise<T>, op
   } finally {
     lock.release();
   }
+}
+
+/** Whether somebody who lives has the lock; that of a dead process is broken. */
+export function isHeld(path: string): boolean {
+  return ageOf(path) !== undefined && !breakIfDead(path, SILENCE);
 }
 
 interface Holder extends ProcessIdentity {
@@ -158,7 +167,8 @@ function readHolder(path: string): Holder | undefined {
   }
 }
 
-function lockedError(path: string, patience: number): KbuildError {
+/** What is thrown when a lock was waited for in vain; milliseconds. */
+export function lockedError(path: string, patience: number): KbuildError {
   const holder = readHolder(path);
   const who = holder === undefined ? "another process" : `process ${holder.pid}`;
   return new KbuildError("machine.locked", `${path} has been held by ${who} for ${Math.round(patience / 1000)} s`, {
@@ -166,6 +176,6 @@ function lockedError(path: string, patience: number): KbuildError {
   });
 }
 
-function pause(milliseconds: number): Promise<void> {
+export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
