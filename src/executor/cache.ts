@@ -118,6 +118,16 @@ export class Cache {
     this.#write("documents", identityOf(digest, platform), documents);
   }
 
+  /** The text of a small file of some layer, by the digest of its bytes. */
+  text(digest: string): string | undefined {
+    const record = this.#read("texts", identityOf(digest));
+    return isObject(record) && typeof record.text === "string" ? record.text : undefined;
+  }
+
+  putText(digest: string, text: string): void {
+    this.#write("texts", identityOf(digest), { text });
+  }
+
   /** What an image of exactly this making was written as before. */
   image(identity: string): RecordedImage | undefined {
     const record = this.#read("images", identity);

@@ -63,7 +63,10 @@ export async function runStage(run: StageRun): Promise<StageResult> {
   const triggers = run.base.triggers.flatMap((trigger) => parseTrigger(trigger, run));
   const instructions = [...triggers, ...run.planned.instructions];
   const reporters = planSteps(run, instructions);
-  const stage = new StageRunner(run);
+  const stage = new StageRunner(
+    run,
+    instructions.findLastIndex(({ kind }) => kind === "RUN"),
+  );
   for (const [number, instruction] of instructions.entries()) {
     if (run.tools.signal.aborted) throw new KbuildError("interrupted", "the build was stopped");
     try {
@@ -135,14 +138,17 @@ function parseTrigger(trigger: string, run: StageRun): readonly Instruction[] {
 /** The state of a stage while its instructions run. */
 class StageRunner {
   readonly #run: StageRun;
+  /** Number of the last instruction that runs a process; -1: none does. */
+  readonly #lastProcess: number;
   #state: ImageState;
   #scope: Scope;
   #hasOwnCommand = false;
   /** Identity of all that was done so far, text included: what the times of steps without a layer are kept by. */
   #chain: string;
 
-  constructor(run: StageRun) {
+  constructor(run: StageRun, lastProcess: number) {
     this.#run = run;
+    this.#lastProcess = lastProcess;
     this.#state = run.base.state;
     this.#scope = { arguments: run.base.arguments, environment: environmentOf(run.base.state.config) };
     this.#chain = identityOf(KEY_VERSION, "chain", run.base.state.snapshot.content, run.tools.clock.epoch);
@@ -247,6 +253,7 @@ class StageRunner {
         place: this.#place(number),
         useCache: this.#run.useCache,
         explain: this.#run.explain,
+        onMiss: () => this.#expectProcess(number),
         warn: (message) => this.#run.emitter.warn("UnknownUser", message, word.location),
       },
       reporter,
@@ -297,6 +304,7 @@ class StageRunner {
         place: this.#place(number),
         useCache: this.#run.useCache,
         explain: this.#run.explain,
+        onMiss: () => this.#expectProcess(number),
         sources,
         destination: {
           path: joinAbsolute(this.#state.config.WorkingDir ?? "/", destinationText).slice(1),
@@ -320,6 +328,9 @@ class StageRunner {
   async #process(instruction: RunInstruction, number: number, reporter: StepReporter): Promise<void> {
     const { tools, emitter, supplies, sourceTree, useCache, explain } = this.#run;
     reporter.start();
+    const place = this.#place(number);
+    // What never ran at this place is no hit, as a rule.
+    if (!useCache || tools.cache.lastParts(place) === undefined) tools.worker.openAhead();
     const prepared = await prepareRun(
       instruction,
       {
@@ -332,8 +343,13 @@ class StageRunner {
       supplies,
     );
     const warn = (message: string) => emitter.warn("Sandbox", message, instruction.location);
-    const step = { ...prepared, place: this.#place(number), useCache, explain, warn };
+    const step = { ...prepared, place, useCache, explain, warn };
     this.#take(await runProcess(tools, this.#state, step, reporter), prepared.instruction);
+  }
+
+  /** After a step that had to be done, the processes that follow have to run, most likely. */
+  #expectProcess(number: number): void {
+    if (number < this.#lastProcess) this.#run.tools.worker.openAhead();
   }
 
   /** Takes a layer step's outcome over, with its line in the history. */

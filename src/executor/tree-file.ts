@@ -7,6 +7,8 @@ import type { Tools } from "./tools.ts";
 
 /** Files that kbuild itself looks into (/etc/passwd, /etc/group) are small; a larger one is not read. */
 const LARGEST_FILE = 4 * 1024 * 1024;
+/** Characters; a longer one is found in its layer again by the next build. */
+const LARGEST_KEPT = 64 * 1024;
 
 /**
  * The text of a small file of a snapshot, links followed inside its tree; undefined when it is not there, is no
@@ -21,12 +23,17 @@ export async function readFile(tools: Tools, snapshot: Snapshot, path: string): 
   if (entry.type !== EntryType.file || entry.size > LARGEST_FILE || reference === undefined) return undefined;
   // Each RUN looks up its user, and hardly any changes /etc/passwd.
   const digest = entry.digest === undefined ? undefined : Buffer.from(entry.digest).toString("hex");
-  const known = digest === undefined ? undefined : tools.texts.get(digest);
-  if (known !== undefined) return known;
-  const native = tools.worker.core ?? tools.native;
-  const text = await extractText({ ...tools, native }, entry, await tools.pool.source(reference));
-  if (digest !== undefined) tools.texts.set(digest, text);
+  const known = digest === undefined ? undefined : (tools.texts.get(digest) ?? tools.cache.text(digest));
+  const text = known ?? (await extractText(await withCore(tools), entry, await tools.pool.source(reference)));
+  if (digest !== undefined) {
+    tools.texts.set(digest, text);
+    if (known === undefined && text.length <= LARGEST_KEPT) tools.cache.putText(digest, text);
+  }
   return text;
+}
+
+async function withCore({ store, native, worker, signal }: Tools): Promise<Pick<Tools, "store" | "native" | "signal">> {
+  return { store, native: (await worker.core()) ?? native, signal };
 }
 
 /** The text of a regular file whose bytes are in a tar. */

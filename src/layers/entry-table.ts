@@ -118,6 +118,13 @@ export class EntryTable {
     return this.#bytes.readUInt8(this.#record(index) + 24) as EntryType;
   }
 
+  /** Whether some entry is of one of these types. */
+  has(...types: readonly EntryType[]): boolean {
+    const wanted = new Set<number | undefined>(types);
+    for (let at = HEADER + 24; at < this.#heap; at += RECORD) if (wanted.has(this.#bytes[at])) return true;
+    return false;
+  }
+
   /** BLAKE3 of the content, a view into the table; undefined when it has none. */
   digest(index: number): Buffer | undefined {
     return digestInRecord(this.#bytes, this.#record(index));

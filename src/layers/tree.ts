@@ -178,9 +178,7 @@ class LayerView {
 
   constructor(table: EntryTable) {
     this.#table = table;
-    let hasMarks = false;
-    for (let index = 0; index < table.length && !hasMarks; index++) hasMarks = isMark(table.type(index));
-    this.#hasMarks = hasMarks;
+    this.#hasMarks = table.has(EntryType.whiteout, EntryType.opaque);
   }
 
   /** The entry at a path that is no mark, or `below` when the layer has none but entries below it. */

@@ -3,6 +3,11 @@ import type { Digest } from "./types.ts";
 
 const crypto = lazyBuiltin<typeof import("node:crypto")>("node:crypto");
 
+/** Loads what computes digests, while there is nothing else to do. */
+export function readyDigests(): void {
+  crypto();
+}
+
 /** The SHA-256 digest of bytes, as descriptors have it. */
 export function digestOf(bytes: Uint8Array): Digest {
   return `sha256:${crypto().createHash("sha256").update(bytes).digest("hex")}`;

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import type { NativeClient } from "../../native/client.ts";
 import type { Exited, SandboxMount, SandboxPlan } from "../../native/sandbox-protocol.ts";
+import { readyDigests } from "../../oci/digest.ts";
 import { type DiffId, type Digest, MediaType } from "../../oci/types.ts";
 import type { Sandbox } from "../../sandbox/open.ts";
 import type { LayerUnpacker } from "../layer-pool.ts";
@@ -64,7 +65,6 @@ export class Worker {
   readonly #tools: TreeTools;
   readonly #open: () => Promise<Sandbox>;
   #opened: Promise<Workshop & { readonly roots: Roots }> | undefined;
-  #core: NativeClient | undefined;
 
   constructor(tools: TreeTools, open: () => Promise<Sandbox>) {
     this.#tools = tools;
@@ -82,7 +82,9 @@ export class Worker {
     const [root, mounts] = await together(roots.open(process.snapshot), process.mounts(workshop));
     try {
       const plan = { ...process.plan, root: root.root, mounts, ...surroundings(sandbox) };
-      const exited = await sandbox.client.run({ plan }, { signal, onOutput: process.onOutput });
+      const running = sandbox.client.run({ plan }, { signal, onOutput: process.onOutput });
+      readyDigests();
+      const exited = await running;
       if (exited.status !== 0) return { exited, changes: undefined, kept: await this.#putAway(process, root, sandbox) };
       const parents = process.snapshot.layers.map((layer) => pool.indexPath(layer.diffId));
       await Promise.all(process.snapshot.layers.map((layer) => pool.ready(layer)));
@@ -93,9 +95,15 @@ export class Worker {
     }
   }
 
-  /** The core in the sandbox, once there is one: what has to be asked of some core need not start another. */
-  get core(): NativeClient | undefined {
-    return this.#core;
+  /** Opens the sandbox for a process that is likely to follow. Whoever runs one is told if that fails. */
+  openAhead(): void {
+    this.#workshop().catch(() => undefined);
+  }
+
+  /** The core in the sandbox if there is or will be one: what has to be asked of some core need not start another. */
+  async core(): Promise<NativeClient | undefined> {
+    const workshop = await this.#opened?.catch(() => undefined);
+    return workshop?.sandbox.client;
   }
 
   /**
@@ -168,7 +176,6 @@ export class Worker {
 
   async #prepare(): Promise<Workshop & { readonly roots: Roots }> {
     const sandbox = await this.#open();
-    this.#core = sandbox.client;
     if (sandbox.strategy === "copy") return { sandbox, trees: undefined, roots: new CopyRoots(this.#tools, sandbox) };
     const trees = new LayerTrees(this.#tools, sandbox);
     return { sandbox, trees, roots: new OverlayRoots(this.#tools, trees, sandbox) };

@@ -29,6 +29,8 @@ export interface CopyStep {
   readonly place: string;
   readonly useCache: boolean;
   readonly explain: boolean;
+  /** See `RecordedStep`. */
+  readonly onMiss: () => void;
   /** In the order written. */
   readonly sources: readonly CopySource[];
   readonly destination: Destination;
@@ -79,6 +81,7 @@ export async function runCopy(
       place: step.place,
       useCache: step.useCache,
       explain: step.explain,
+      onMiss: step.onMiss,
       isIndependent: step.link,
       // Where archives are unpacked all has been read, and they are whatever is excluded: all counts.
       files: () => filesIdentity(matches, { exclude: unpacks(step) ? undefined : exclude, parents: step.parents }),

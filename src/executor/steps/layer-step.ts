@@ -36,6 +36,7 @@ export async function runLayerStep(
     const hit = lookUp(tools, state, step, early);
     if (hit !== undefined) return finishCached(tools, state, step, early, hit, reporter);
   }
+  if (early !== undefined) step.onMiss?.();
   const begun = milliseconds();
   const base = step.isIndependent ? new Tree([]) : await tools.pool.tree(state.snapshot);
   const draft = new Draft(base);

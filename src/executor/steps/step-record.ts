@@ -23,6 +23,8 @@ export interface RecordedStep {
   readonly place: string;
   readonly useCache: boolean;
   readonly explain: boolean;
+  /** Called when the step has to be done: what comes after it can be made ready meanwhile. */
+  readonly onMiss?: (() => void) | undefined;
 }
 
 /** A step's outcome. */

@@ -14,6 +14,8 @@ export interface WorkdirStep {
   readonly place: string;
   readonly useCache: boolean;
   readonly explain: boolean;
+  /** See `RecordedStep`. */
+  readonly onMiss: () => void;
   readonly warn: (message: string) => void;
 }
 
@@ -37,6 +39,7 @@ export function runWorkdir(
       place: step.place,
       useCache: step.useCache,
       explain: step.explain,
+      onMiss: step.onMiss,
       isIndependent: false,
       files: () => identityOf(),
       write: async (draft) => {

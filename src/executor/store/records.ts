@@ -88,6 +88,8 @@ function contentOf(kind: string, value: unknown): Pick<StoredRecord, "blobs" | "
       return typeof value.instruction === "string" ? nothing : undefined;
     case "documents":
       return typeof value.manifest === "string" && typeof value.config === "string" ? nothing : undefined;
+    case "texts":
+      return typeof value.text === "string" ? nothing : undefined;
     default:
       return nothing;
   }
