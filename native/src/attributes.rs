@@ -45,6 +45,8 @@ pub struct Found {
     pub attributes: Attributes,
     pub record: Option<Record>,
     pub is_opaque: bool,
+    /// The same, as fuse-overlayfs says it.
+    pub is_served_opaque: bool,
     /// Path of the file that fuse-overlayfs has made this one of.
     pub origin: Option<Vec<u8>>,
 }
@@ -67,8 +69,10 @@ pub fn read(file: BorrowedFd<'_>) -> Result<Found> {
     for name in names.split(|byte| *byte == 0) {
         if name == STAT.as_bytes() {
             found.record = value(file, name)?.and_then(|text| Record::parse(&text));
-        } else if name == OPAQUE.as_bytes() || name == SERVED_OPAQUE {
+        } else if name == OPAQUE.as_bytes() {
             found.is_opaque = value(file, name)?.is_some_and(|value| value == b"y");
+        } else if name == SERVED_OPAQUE {
+            found.is_served_opaque = value(file, name)?.is_some_and(|value| value == b"y");
         } else if name == ORIGIN {
             found.origin = value(file, name)?;
         } else if is_kept(name) {

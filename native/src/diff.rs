@@ -45,7 +45,7 @@ pub fn diff(request: Diff, job: &Job) -> Outcome {
             (root, different.items, different.gone)
         }
     };
-    let candidates = candidate::candidates(path, items, request.owners, &read_owners(path)?, job)?;
+    let candidates = candidate::candidates(path, &request.tree, items, request.owners, &read_owners(path)?, job)?;
     let is_served = matches!(request.tree, ChangedTree::FuseOverlay { .. });
     let changed = Changed { root: &Root::open(path)?, candidates, gone, is_served, epoch: request.epoch };
     let table = changes::table(changed, &Parents::open(&request.parents)?, job)?;

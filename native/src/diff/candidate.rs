@@ -5,7 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::folders::{open_root, split, Folders};
 use crate::pieces::{first_cause, joined};
 use crate::record::{Record, Records};
-use crate::sandbox::protocol::Owners;
+use crate::sandbox::protocol::{ChangedTree, Owners};
 use crate::session::Job;
 use crate::table::Kind;
 use rustix::fs::{openat, readlinkat, FileType, Mode, OFlags};
@@ -26,9 +26,11 @@ pub struct Candidate {
     pub origin: Option<Vec<u8>>,
 }
 
-/// Looks at each item. Sockets, which no layer can have, are left out.
+/// Looks at each item. Sockets, which no layer can have, are left out. Of a folder's marks only those count that whoever
+/// makes this kind of tree sets and hides: a step can set the others itself.
 pub fn candidates(
     root: &str,
+    tree: &ChangedTree,
     items: Vec<Item>,
     owners: Owners,
     records: &Records,
@@ -47,7 +49,7 @@ pub fn candidates(
         for item in share {
             job.check()?;
             let path = item.path.clone();
-            candidates.extend(look(item, &mut folders, owners, records).map_err(|failure| failure.at(path))?);
+            candidates.extend(look(item, tree, &mut folders, owners, records).map_err(|failure| failure.at(path))?);
         }
         Ok(candidates)
     };
@@ -70,7 +72,13 @@ pub fn candidates(
     first_cause(failures).map_or(Ok(all), Err)
 }
 
-fn look(mut item: Item, folders: &mut Folders, owners: Owners, records: &Records) -> Result<Option<Candidate>> {
+fn look(
+    mut item: Item,
+    tree: &ChangedTree,
+    folders: &mut Folders,
+    owners: Owners,
+    records: &Records,
+) -> Result<Option<Candidate>> {
     let (folder, name) = split(&item.path);
     let at = folders.at(folder, false)?;
     let mut found = attributes::Found::default();
@@ -87,7 +95,12 @@ fn look(mut item: Item, folders: &mut Folders, owners: Owners, records: &Records
         }
         _ => found.record = records.get(&item.path).copied(),
     }
-    let attributes::Found { attributes, record, is_opaque, origin } = found;
+    let attributes::Found { attributes, record, is_opaque, is_served_opaque, origin } = found;
+    let is_opaque = match tree {
+        ChangedTree::Overlay { .. } => is_opaque,
+        ChangedTree::FuseOverlay { .. } => is_opaque || is_served_opaque,
+        ChangedTree::Copy { .. } => false,
+    };
     let kind = match item.kind {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,

@@ -49,9 +49,9 @@ fn reap() -> Result<bool> {
     }
 }
 
-struct Process {
-    id: i32,
-    group: i32,
+pub struct Process {
+    pub id: i32,
+    pub group: i32,
 }
 
 /// Signals a process and the whole group that it is in, at one moment: none of the group can start another meanwhile.
@@ -69,7 +69,8 @@ fn signal(process: &Process, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-fn find_descendants() -> Result<Vec<Process>> {
+/// All that came of this process, as far as they live.
+pub fn find_descendants() -> Result<Vec<Process>> {
     let mut parents: HashMap<i32, Vec<Process>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").called("open(/proc)")? {
         let name = entry.called("getdents(/proc)")?.file_name();
@@ -90,9 +91,8 @@ fn find_descendants() -> Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Parent and process group, proc_pid_stat(5). The name
-/// may have anything in it.
-fn parse_stat(stat: &[u8]) -> Option<(i32, i32)> {
+/// Parent and process group, proc_pid_stat(5). The name may have anything in it.
+pub fn parse_stat(stat: &[u8]) -> Option<(i32, i32)> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();

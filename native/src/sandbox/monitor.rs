@@ -143,12 +143,21 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
     let users = owners && plan.uid != 0;
     let is_chroot = mode == Mode::Chroot;
     let read_only = plan.mounts.iter().filter_map(|mount| match mount {
-        SandboxMount::Bind { target, read_only: true, .. } | SandboxMount::View { target, writable: false, .. } => {
-            Some(target.clone())
-        }
+        SandboxMount::Bind { target, read_only: true, .. }
+        | SandboxMount::File { target, read_only: true, .. }
+        | SandboxMount::View { target, writable: false, .. } => Some(target.clone()),
         _ => None,
     });
     let read_only = if is_chroot { read_only.collect() } else { Vec::new() };
+    let of_plan = plan.mounts.iter().map(|mount| match mount {
+        SandboxMount::Bind { target, .. }
+        | SandboxMount::View { target, .. }
+        | SandboxMount::Tmpfs { target, .. }
+        | SandboxMount::File { target, .. }
+        | SandboxMount::Socket { target, .. } => target.clone(),
+    });
+    let points = ["/proc", "/sys", "/dev"].into_iter().map(str::to_owned).chain(of_plan);
+    let points = if is_chroot { points.collect() } else { Vec::new() };
     let viewed = plan.mounts.iter().flat_map(|mount| match mount {
         SandboxMount::View { lower, .. } => lower.clone(),
         _ => Vec::new(),
@@ -173,8 +182,10 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         sockets,
         upper: Some(upper),
         proc: is_chroot,
+        processes: is_chroot,
         hostname,
         read_only,
+        points,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Traps {
     pub users: bool,
     pub read_only: bool,
     pub proc: bool,
+    pub processes: bool,
+    pub points: bool,
 }
 
 impl Filter {

@@ -302,8 +302,7 @@ fn the_first_process_cannot_be_ended_by_its_own() {
                 ("kill", &[1234, 19], "done"),
                 ("kill", &[1234, 15], "allow"),
                 ("kill", &[1235, 9], "allow"),
-                ("kill", &[0xffff_ffff_ffff_ffff, 9], "EPERM"),
-                ("kill", &[0xffff_ffff, 0], "EPERM"),
+                ("kill", &[0xffff_ffff, 9], "allow"),
                 ("tkill", &[1234, 9], "done"),
                 ("tgkill", &[1234, 1234, 9], "done"),
                 ("tgkill", &[1234, 1234, 2], "allow"),
@@ -318,8 +317,44 @@ fn the_first_process_cannot_be_ended_by_its_own() {
 }
 
 #[test]
+fn other_processes_are_asked_about() {
+    for profile in [true, false] {
+        let traps = Traps { processes: true, ..Traps::default() };
+        let filter = Filter { profile, first: Some(1234), traps, ..Filter::default() };
+        for abi in ALL {
+            let filter = Checked::new(&filter, abi);
+            for (name, arguments, expected) in [
+                ("kill", &[1234, 9][..], "done"),
+                ("kill", &[1234, 15], "ask"),
+                ("kill", &[0xffff_ffff_ffff_ffff, 9], "ask"),
+                ("tkill", &[9, 9], "ask"),
+                ("tgkill", &[9, 9, 9], "ask"),
+                ("rt_sigqueueinfo", &[9, 9], "ask"),
+                ("pidfd_open", &[9], "ask"),
+                ("prlimit64", &[0, 7], "allow"),
+                ("prlimit64", &[9, 7], "ask"),
+                ("sched_setaffinity", &[0], "allow"),
+                ("sched_setaffinity", &[9], "ask"),
+                ("setpriority", &[2, 0], "ask"),
+                ("ptrace", &[0, 9], "allow"),
+                ("ptrace", &[16, 9], "ask"),
+                ("fcntl", &[1, 8, 9], "ask"),
+                ("fcntl", &[1, 15, 9], "EPERM"),
+                ("fcntl", &[1, 1, 9], "allow"),
+                ("ioctl", &[1, 0x8901, 9], "EPERM"),
+            ] {
+                if filter.number(name).is_some() {
+                    assert_eq!(filter.call(name, arguments), expected, "{abi:?} {name} {arguments:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn bisection_finds_what_a_list_says_in_few_steps() {
-    let everything = Traps { devices: true, owners: true, users: true, read_only: true, proc: true };
+    let everything =
+        Traps { devices: true, owners: true, users: true, read_only: true, proc: true, processes: true, points: true };
     for filter in [default_profile(), Filter { profile: true, offline: true, first: Some(1234), traps: everything }] {
         for abi in ALL {
             let checked = Checked::new(&filter, abi);

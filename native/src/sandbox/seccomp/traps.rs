@@ -15,6 +15,10 @@ enum When {
     Option(i32),
     /// Open flags in this argument that change something.
     Writes(u8),
+    /// Anything but 0 in this argument.
+    Named(u8),
+    /// This value of the second argument.
+    Command(i32),
 }
 
 /// `O_TMPFILE` without the folder's flag, which it holds. The same everywhere.
@@ -23,6 +27,11 @@ const CREATE: u32 = libc::O_CREAT as u32;
 const WRITE: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32 | TEMPORARY;
 
 const DEVICES: &[(&str, When)] = &[("mknod", When::Device(1)), ("mknodat", When::Device(2))];
+
+/// What could say of a file that it is a device, in the way that is kept beside it.
+const ALWAYS_FOR_DEVICES: &str = "
+setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat
+";
 
 /// Ids of processes and files: what sets and tells them, and what makes files.
 const OWNERS: &[(&str, When)] = &[
@@ -58,10 +67,34 @@ chmod fchmodat fchmodat2 chown lchown fchownat chown32 lchown32 truncate truncat
 utime utimes futimesat utimensat utimensat_time64 setxattr lsetxattr setxattrat removexattr lremovexattr removexattrat
 ";
 
+/// What takes something away from where it is.
+const POINTS: &str = "unlink unlinkat rmdir rename renameat renameat2";
+
 /// What may go through `/proc/self`, and what tells the machine's name.
 const PROC: &str = "
 uname open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
 ";
+
+/// What names a process, of which 0 is the caller.
+const PROCESSES: &[(&str, When)] = &[
+    ("prlimit64", When::Named(0)),
+    ("sched_setaffinity", When::Named(0)),
+    ("sched_setattr", When::Named(0)),
+    ("sched_setparam", When::Named(0)),
+    ("sched_setscheduler", When::Named(0)),
+    ("ptrace", When::Option(libc::PTRACE_ATTACH as i32)),
+    ("ptrace", When::Option(libc::PTRACE_SEIZE as i32)),
+    ("fcntl", When::Command(libc::F_SETOWN)),
+    ("fcntl64", When::Command(libc::F_SETOWN)),
+];
+
+const ALWAYS_FOR_PROCESSES: &str = "
+kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open process_vm_readv process_vm_writev setpriority ioprio_set
+";
+
+/// Other ways to say who gets the signals of a descriptor: `F_SETOWN_EX`, whose argument is in memory, `FIOSETOWN` and
+/// `SIOCSPGRP`.
+const OTHER_OWNERS: &[(&str, u32)] = &[("fcntl", 15), ("fcntl64", 15), ("ioctl", 0x8901), ("ioctl", 0x8902)];
 
 /// What a filter cannot see into: calls are queued in memory that is shared with the kernel.
 const QUEUED: &str = "io_uring_setup io_uring_enter io_uring_register";
@@ -72,8 +105,8 @@ const EACCES: u16 = libc::EACCES as u16;
 
 #[cfg(test)]
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let some = DEVICES.iter().chain(OWNERS).chain(READ_ONLY).map(|(name, _)| *name);
-    [ALWAYS_FOR_OWNERS, USERS, ALWAYS_FOR_READ_ONLY, PROC, QUEUED]
+    let some = DEVICES.iter().chain(OWNERS).chain(READ_ONLY).chain(PROCESSES).map(|(name, _)| *name);
+    [ALWAYS_FOR_DEVICES, ALWAYS_FOR_OWNERS, USERS, ALWAYS_FOR_READ_ONLY, PROC, POINTS, ALWAYS_FOR_PROCESSES, QUEUED]
         .into_iter()
         .flat_map(str::split_ascii_whitespace)
         .chain(some)
@@ -96,6 +129,11 @@ fn clauses(when: When) -> Vec<Clause> {
         When::Option(value) => vec![ask(0, Test::Is { mask: u32::MAX, value: value as u32 })],
         When::Creates(at) => vec![ask(at, Test::Any(CREATE | TEMPORARY))],
         When::Writes(at) => vec![ask(at, Test::Any(WRITE))],
+        When::Named(at) => {
+            let test = Test::Is { mask: u32::MAX, value: 0 };
+            vec![Clause { argument: at, test, also: None, verdict: Verdict::Allow }]
+        }
+        When::Command(value) => vec![ask(1, Test::Is { mask: u32::MAX, value: value as u32 })],
     }
 }
 
@@ -113,11 +151,13 @@ impl Traps {
                 cases.extend(listed(always, name).then_some(When::Always));
             }
         };
-        add(self.devices, DEVICES, "");
+        add(self.devices, DEVICES, ALWAYS_FOR_DEVICES);
         add(self.owners, OWNERS, ALWAYS_FOR_OWNERS);
         add(self.users, &[], USERS);
         add(self.read_only, READ_ONLY, ALWAYS_FOR_READ_ONLY);
         add(self.proc, &[], PROC);
+        add(self.points, &[], POINTS);
+        add(self.processes, PROCESSES, ALWAYS_FOR_PROCESSES);
         cases
     }
 
@@ -139,25 +179,29 @@ impl Traps {
         if !self.is_empty() && listed(QUEUED, name) {
             rule.otherwise = Verdict::Refuse(EPERM);
         }
+        if self.processes {
+            for (_, value) in OTHER_OWNERS.iter().filter(|(each, _)| *each == name) {
+                let test = Test::Is { mask: u32::MAX, value: *value };
+                rule.clauses.push(Clause { argument: 1, test, also: None, verdict: Verdict::Refuse(EPERM) });
+            }
+        }
         for when in self.cases(name) {
             match when {
                 When::Always => rule.otherwise = Verdict::Ask,
+                When::Named(_) => {
+                    rule.clauses.extend(clauses(when));
+                    rule.otherwise = Verdict::Ask;
+                }
                 _ => rule.clauses.extend(clauses(when)),
             }
         }
     }
 }
 
-/// Leaves sockets of the machine itself and of its kernel. `socketcall` hides the family in memory; the C libraries know
-/// how to do without it.
 /// What the first process of a pid namespace has from the kernel, for one that is in none: from its own side it cannot be
-/// ended or stopped. And who kills all that he can (`kill -1`) kills nothing outside.
+/// ended or stopped.
 pub fn protect_first(name: &str, first: u32, rule: &mut Rule) {
-    let all = Test::Is { mask: u32::MAX, value: u32::MAX };
     let itself = Test::Is { mask: u32::MAX, value: first };
-    if name == "kill" {
-        rule.clauses.push(Clause { argument: 0, test: all, also: None, verdict: Verdict::Refuse(EPERM) });
-    }
     let signal = match name {
         "kill" | "tkill" => 1,
         "tgkill" => 2,
@@ -169,6 +213,8 @@ pub fn protect_first(name: &str, first: u32, rule: &mut Rule) {
     }
 }
 
+/// Leaves sockets of the machine itself and of its kernel. `socketcall` hides the family in memory; the C libraries know
+/// how to do without it.
 pub fn take_offline(name: &str, rule: &mut Rule) {
     let allowed = |family: i32| {
         let test = Test::Is { mask: u32::MAX, value: family as u32 };

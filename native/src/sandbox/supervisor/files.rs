@@ -21,6 +21,8 @@ pub struct State {
     pub imitation: Option<(u64, u64)>,
     /// What is not to be changed, as paths of the machine.
     pub read_only: Vec<Vec<u8>>,
+    /// Paths on the machine of what stands for mount points.
+    pub points: Vec<Vec<u8>>,
     /// Whether they all have the same one.
     pub is_one_root: bool,
 }

@@ -12,7 +12,10 @@ mod lookup;
 mod making;
 mod own_proc;
 mod owners;
+mod points;
+mod processes;
 mod read_only;
+mod records;
 mod users;
 
 use super::seccomp::calls::{self, Notification, Reply};
@@ -54,22 +57,35 @@ pub struct Supervised {
     pub upper: Option<String>,
     /// What a process finds in /proc of itself, where a plain folder stands for it and nobody can change his root.
     pub proc: bool,
+    /// Processes that did not come of the step are not there for it: where it has no pid namespace, and whoever serves is
+    /// above all that came of it.
+    pub processes: bool,
     /// What the machine is called, with `proc`.
     pub hostname: String,
     /// Paths in the step's root that are not to be changed, where nobody can change his root.
     pub read_only: Vec<String>,
+    /// Paths in the step's root that stand for mount points, where nobody can change his root.
+    pub points: Vec<String>,
 }
 
 impl Supervised {
     /// What a filter has to send to the supervisor.
     pub fn traps(&self) -> Traps {
         let read_only = !self.read_only.is_empty();
-        Traps { devices: self.devices, owners: self.owners, users: self.users, read_only, proc: self.proc }
+        Traps {
+            devices: self.devices,
+            owners: self.owners,
+            users: self.users,
+            read_only,
+            proc: self.proc,
+            processes: self.processes,
+            points: !self.points.is_empty(),
+        }
     }
 
     /// Whether it is seen when a process gets another root, or none can.
     fn knows_roots(&self) -> bool {
-        self.owners || self.proc || !self.read_only.is_empty()
+        self.owners || self.proc || !self.read_only.is_empty() || !self.points.is_empty()
     }
 }
 
@@ -119,6 +135,7 @@ impl Supervisor {
             is_one_root: supervised.knows_roots(),
             imitation: None,
             read_only: Vec::new(),
+            points: Vec::new(),
         };
         Ok(Supervisor { calls: calls.collect(), proc, state, supervised })
     }
@@ -179,7 +196,6 @@ impl Supervisor {
     fn decide(&mut self, listener: &OwnedFd, asked: Notification) -> std::result::Result<Answer, Errno> {
         let number = asked.number as u32 & !super::seccomp::X32_BIT;
         let Some((abi, name)) = self.calls.get(&(asked.audit, number)).copied() else { return Ok(Answer::CONTINUE) };
-        let root = self.state.root.take();
         let mut caller = Caller {
             proc: self.proc.as_fd(),
             listener: listener.as_fd(),
@@ -189,7 +205,13 @@ impl Supervisor {
             root: None,
             imitation: None,
         };
-        let root = match (name, root) {
+        // The caller may be of a user into whose process this one may not look, which is not needed for it.
+        if self.supervised.processes {
+            if let Some(answer) = processes::answer(&caller)? {
+                return Ok(answer);
+            }
+        }
+        let root = match (name, self.state.root.take()) {
             // From here on a process may have a root of its own.
             ("chroot" | "pivot_root" | "setns" | "unshare", _) => {
                 if self.supervised.owners && !users::may_change_root(&self.state, &caller)? {
@@ -226,17 +248,23 @@ fn first_root(state: &mut State, supervised: &Supervised, caller: &Caller<'_>) -
         let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
         state.links.know(&Facts::of(&file)?, *record);
     }
-    state.read_only.clear();
-    for path in &supervised.read_only {
-        let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
-        state.read_only.push(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes());
-    }
+    let on_machine = |paths: &[String]| -> std::result::Result<Vec<Vec<u8>>, Errno> {
+        let path_of = |path: &String| {
+            let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
+            Ok(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes())
+        };
+        paths.iter().map(path_of).collect()
+    };
+    state.read_only = on_machine(&supervised.read_only)?;
+    state.points = on_machine(&supervised.points)?;
     Ok(root)
 }
 
 fn decide(state: &mut State, caller: &Caller<'_>, supervised: &Supervised) -> std::result::Result<Answer, Errno> {
     let is_recorded = supervised.owners;
+    points::check(caller, &state.points)?;
     read_only::check(caller, &state.read_only)?;
+    records::check(caller)?;
     if supervised.proc && caller.name == "uname" {
         return own_proc::answer_uname(caller, &supervised.hostname);
     }

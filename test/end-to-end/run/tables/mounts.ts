@@ -6,6 +6,22 @@ import type { Row } from "../rows.ts";
 /** `RUN --mount`, `--network`, `--security`, `--device`. */
 export const mounts = (port: number): readonly Row[] => [
   {
+    name: "a mount point can be neither removed, renamed nor replaced",
+    build: `FROM busybox
+RUN --mount=type=cache,target=/p/c,id=points --mount=type=tmpfs,target=/t echo one >/p/c/one; echo x >/other; \\
+ for at in /p/c /t /etc/hosts /etc/resolv.conf /proc /dev; do \\
+ mv $at /moved && echo "$at is moved" >>/gone; rmdir $at && echo "$at is removed" >>/gone; done; \\
+ rm -f /etc/hosts && echo removed >>/gone; mv /other /etc/hosts && echo replaced >>/gone; rm -rf /t && echo emptied >>/gone; \\
+ rm -f /other; ls -d /p/c /t /etc/hosts /etc/resolv.conf /proc /dev >/left; true
+RUN --mount=type=cache,target=/c,id=points ls /c >/kept
+`,
+    expected: {
+      left: { text: "/dev\n/etc/hosts\n/etc/resolv.conf\n/p/c\n/proc\n/t\n" },
+      kept: { text: "one\n" },
+    },
+    removed: ["gone", "moved", "other"],
+  },
+  {
     name: "bind: of the context, of a folder in it, of a stage; read-only unless rw, and what is written is lost",
     build: `FROM busybox AS other
 RUN mkdir /out && echo made >/out/file && chown 5:6 /out/file

@@ -76,6 +76,23 @@ RUN getcap /usr/bin/pinger >/seen && getfattr --only-values -n user.note /x/f >>
     },
   },
   {
+    name: "the attributes in which kbuild keeps what files are cannot be made or removed by a step",
+    build: `${INSTALL}RUN mkdir /low && echo f >/low/f && touch /forged && mknod /null c 1 3
+RUN for name in user.overlay.opaque user.fuseoverlayfs.opaque; do setfattr -n $name -v y /low; done; echo g >/low/g; \\
+ setfattr -n user.kbuild.stat -v '7 8 20666 1 3' /forged && echo forged >>/made; setfattr -x user.kbuild.stat /null && echo removed >>/made; \\
+ chmod 640 /forged /null
+RUN ls /low >/seen
+`,
+    expected: {
+      "low/f": { text: "f\n" },
+      "low/g": { text: "g\n" },
+      forged: { text: "", owner: [0, 0], mode: 0o640 },
+      null: { device: [1, 3], mode: 0o640 },
+      seen: { text: "f\ng\n" },
+    },
+    removed: ["made"],
+  },
+  {
     name: "a program in C is compiled and run",
     build: `${INSTALL}COPY hello.c /src/
 RUN tcc -o /usr/local/bin/hello /src/hello.c && rm -r /src && hello >/seen
