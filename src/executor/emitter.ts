@@ -104,7 +104,7 @@ export class StepReporter {
     this.#send({ type: "stepProgress", at: this.#emitter.now(), step: this.#step, ...part });
   }
 
-  /** A line that the step's process printed. */
+  /** A line that the step's process printed, or what kbuild says of it in between. */
   log(stream: "stdout" | "stderr", line: string): void {
     this.#send({ type: "stepLog", at: this.#emitter.now(), step: this.#step, stream, line });
   }

@@ -89,9 +89,7 @@ async function execute(tools: Tools, state: ImageState, step: RunStep, reporter:
       snapshot: state.snapshot,
       plan: step.plan,
       mounts: async (workshop) => {
-        ready = await readyMounts(tools, workshop, step.mounts, (id) =>
-          reporter.progress({ part: waitingFor(id), done: 0, unit: "none", finished: false }),
-        );
+        ready = await readyMounts(tools, workshop, step.mounts, (id) => reporter.log("stderr", waitingFor(id)));
         return ready.mounts;
       },
       onOutput: (stream, bytes) => {
@@ -112,7 +110,7 @@ async function execute(tools: Tools, state: ImageState, step: RunStep, reporter:
 }
 
 function waitingFor(id: string): string {
-  return `waiting for the cache mount ${id}, which another step has`;
+  return `kbuild waits for the cache mount ${id}, which another step has`;
 }
 
 /** Tells of a program that cannot be started what may be the matter. */
