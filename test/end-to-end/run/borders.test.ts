@@ -1,6 +1,7 @@
 /** What a step must never reach: the machine's files, the store, other steps' layers, kbuild's own processes. */
 import * as crypto from "node:crypto";
 import * as fs from "node:fs";
+import * as net from "node:net";
 import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -146,6 +147,31 @@ RUN echo still here >/here; [ "$(ls /proc | grep -c '^[0-9]')" -lt 10 ] && cat /
   const expected = { here: { text: "still here\n" }, seen: { text: "0\n" }, own: { text: "143\n" } };
   judge(await unpack(ground, tag), { name: "", build, expected, removed: ["reached"] });
 });
+
+Borders(
+  "a descriptor of a process outside, had from a socket, signals nobody where there is no pid namespace",
+  async (ground) => {
+    // As long as the address has room for: shorter ones are filled up with zeros by some versions of Node.js.
+    const name = `kbuild-test-${crypto.randomUUID()}`.padEnd(107, "-");
+    const server = net.createServer().listen(`\0${name}`);
+    try {
+      // SO_PEERPIDFD and pidfd_send_signal have these numbers on x86-64 and arm64 alike.
+      const build = `FROM debian
+RUN perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); connect($s, pack("Sa*", AF_UNIX, "\\0${name}")) or die "connect: $!"; \\
+ my $number = unpack("i", getsockopt($s, SOL_SOCKET, 77) // pack("i", -1)); \\
+ print syscall(424, $number, 0, 0, 0) == 0 ? "reached\\n" : "$!\\n"' >/seen
+`;
+      const context = contextFor(ground, build);
+      await ground.situations
+        .of("root")
+        .must(["-q", "--isolation=chroot", "-t", "descriptor:1", ...ground.bases, context]);
+      const expected = { seen: { text: "Function not implemented\n" } };
+      judge(await unpack(ground, "descriptor:1"), { name: "", build, expected });
+    } finally {
+      server.close();
+    }
+  },
+);
 
 Borders("a step that fails: status 1, its own status, its place and its last lines are told", async (ground) => {
   const context = contextFor(

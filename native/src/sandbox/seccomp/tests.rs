@@ -331,6 +331,7 @@ fn other_processes_are_asked_about() {
                 ("tgkill", &[9, 9, 9], "ask"),
                 ("rt_sigqueueinfo", &[9, 9], "ask"),
                 ("pidfd_open", &[9], "ask"),
+                ("pidfd_send_signal", &[3, 15], "ENOSYS"),
                 ("prlimit64", &[0, 7], "allow"),
                 ("prlimit64", &[9, 7], "ask"),
                 ("sched_setaffinity", &[0], "allow"),

@@ -6,6 +6,21 @@ import type { Row } from "../rows.ts";
 /** `RUN --mount`, `--network`, `--security`, `--device`. */
 export const mounts = (port: number): readonly Row[] => [
   {
+    name: "no hard link leads from a mount into the image, nor the other way; what is moved is a copy",
+    build: `FROM busybox
+RUN --mount=type=cache,target=/c,id=links echo one >/c/one; echo two >/two; echo three >/c/three; \\
+ ln /c/one /linked && echo out >>/bad; ln /two /c/two && echo in >>/bad; ln /c/one /c/again || echo within >>/bad; \\
+ mv /c/three /three; stat -c %h /three /two /c/one >/counts; true
+RUN --mount=type=cache,target=/c,id=links ls /c >/kept
+`,
+    expected: {
+      counts: { text: "1\n1\n2\n" },
+      three: { text: "three\n" },
+      kept: { text: "again\none\n" },
+    },
+    removed: ["bad", "linked"],
+  },
+  {
     name: "a mount point can be neither removed, renamed nor replaced",
     build: `FROM busybox
 RUN --mount=type=cache,target=/p/c,id=points --mount=type=tmpfs,target=/t echo one >/p/c/one; echo x >/other; \\
