@@ -445,8 +445,10 @@ Cache(
 Cache("sharing=shared: both are in it at once, and see each other's files", async () => {
   const [first, second] = await together("shared");
   assert.ok(second.entered < first.left, `${second.entered} is not before ${first.left}`);
-  assert.ok(first.atLast.length >= 1);
-  assert.is(second.atLast.length, 2);
+  // They may come in at the same moment, and then either may leave last; that one sees all of the other's.
+  const seen = [first.atLast.length, second.atLast.length].sort();
+  assert.ok((seen[0] ?? 0) >= 1, `${seen}`);
+  assert.is(seen[1], 2);
 });
 
 Cache("sharing=private: both run at once, each with its own", async () => {
