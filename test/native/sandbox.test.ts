@@ -229,7 +229,8 @@ for (const kind of KINDS) {
         sleeping(seconds).length > 0 || mountsOf(core.folder).length > 0 || processes().some(isStepOf(core.folder));
       await until("everything ends", () => !isLeft(), 10_000);
       await until("the cache is back", () => fs.existsSync(path.join(cache, "kept")), 5000);
-      if (kind === "chroot") assert.not.ok(fs.existsSync(path.join(changes, "dev")), "the tree is as it was");
+      // The process that tidies up has its plan from a pipe: it cannot be told from those of other steps.
+      if (kind === "chroot") await until("the tree is as it was", () => !fs.existsSync(path.join(changes, "dev")), 5000);
       await core.close();
     });
   }
