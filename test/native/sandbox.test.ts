@@ -230,7 +230,8 @@ for (const kind of KINDS) {
       await until("everything ends", () => !isLeft(), 10_000);
       await until("the cache is back", () => fs.existsSync(path.join(cache, "kept")), 5000);
       // The process that tidies up has its plan from a pipe: it cannot be told from those of other steps.
-      if (kind === "chroot") await until("the tree is as it was", () => !fs.existsSync(path.join(changes, "dev")), 5000);
+      if (kind === "chroot")
+        await until("the tree is as it was", () => !fs.existsSync(path.join(changes, "dev")), 5000);
       await core.close();
     });
   }
