@@ -5,7 +5,7 @@ use crate::digest::sha256;
 use crate::failure::{Code, Failure, Result};
 use crate::folders::open_root;
 use crate::output::Output;
-use crate::pieces::{first_cause, joined, piece_channel, PieceReader, PieceSender, Pool, PIECE};
+use crate::pieces::{first_cause, joined, neighbour_failed, piece_channel, PieceReader, PieceSender, Pool, PIECE};
 use crate::protocol::{Ingest, IngestCompression, Reply};
 use crate::record::Records;
 use crate::session::{Job, Outcome};
@@ -20,7 +20,8 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 mod settle;
 
@@ -33,6 +34,8 @@ const MAX_RATIO: u64 = 1000;
 /// and takes no room where it is written.
 const ZEROS_COUNT: u64 = 64;
 const FREE_BYTES: u64 = 64 << 20;
+/// How long bytes are waited for before it is looked whether anybody can still use them.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome {
     let mut output = request.output.as_deref().map(Output::create).transpose()?;
@@ -48,11 +51,12 @@ pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome 
     let is_plain = request.compression == IngestCompression::None;
     let is_detecting = request.compression == IngestCompression::Detect;
     let is_archive = AtomicBool::new(false);
+    let has_failed = AtomicBool::new(false);
 
     let (taken, encoding, tar) = std::thread::scope(|scope| {
         let (compressed_sender, compressed) = piece_channel(&pool, COMPRESSED_DEPTH);
         let (tar_sender, tar) = piece_channel(&pool, TAR_DEPTH);
-        let (pool, consumed, is_archive) = (&pool, &consumed, &is_archive);
+        let (pool, consumed, is_archive, has_failed) = (&pool, &consumed, &is_archive, &has_failed);
         let tar_output = tar_output.as_mut();
         // Bytes that are no compressed ones go to the third thread without the second.
         let (sender, decoding, tar) = if is_plain {
@@ -63,17 +67,21 @@ pub fn ingest(request: Ingest, pieces: Receiver<Vec<u8>>, job: &Job) -> Outcome 
         } else {
             let counted = Counted { reader: compressed, consumed };
             let encoding = request.compression;
-            let decoding = scope.spawn(move || decode(counted, encoding, consumed, tar_sender, pool));
+            let decoding =
+                scope.spawn(move || noted(has_failed, decode(counted, encoding, consumed, tar_sender, pool)));
             (compressed_sender, Some(decoding), tar)
         };
         let tree = request.tree.as_ref().zip(writing.as_ref());
-        let reading = scope.spawn(move || match tree {
-            None => read_tar(tar, !is_plain, tar_output, is_archive, None, job),
-            Some((tree, writing)) => with_crew(&tree.output, writing, |growing| {
-                read_tar(tar, !is_plain, tar_output, is_archive, Some(growing), job)
-            }),
+        let reading = scope.spawn(move || {
+            let read = match tree {
+                None => read_tar(tar, !is_plain, tar_output, is_archive, None, job),
+                Some((tree, writing)) => with_crew(&tree.output, writing, |growing| {
+                    read_tar(tar, !is_plain, tar_output, is_archive, Some(growing), job)
+                }),
+            };
+            noted(has_failed, read)
         });
-        let taken = take(&request, input, sender, output.as_mut(), pool, job);
+        let taken = take(&request, input, sender, output.as_mut(), Following { pool, has_failed }, job);
         let decoded = decoding.map_or(Ok(Encoding::None), joined);
         let read = joined(reading);
         match (taken, decoded, read) {
@@ -136,13 +144,37 @@ enum Input {
     Pieces(Receiver<Vec<u8>>),
 }
 
+/// The threads that get the bytes.
+#[derive(Clone, Copy)]
+struct Following<'a> {
+    pool: &'a Pool,
+    /// One of them has failed. Who waits for bytes would hear of it only when he has some to send.
+    has_failed: &'a AtomicBool,
+}
+
+fn noted<T>(has_failed: &AtomicBool, outcome: Result<T>) -> Result<T> {
+    if outcome.is_err() {
+        has_failed.store(true, Relaxed);
+    }
+    outcome
+}
+
 impl Input {
-    /// The next bytes; `None` at the end.
-    fn next(&mut self, pool: &Pool) -> Result<Option<Vec<u8>>> {
+    /// The next bytes; `None` at the end. With `stops_early` it fails while it waits if what follows has failed.
+    fn next(&mut self, following: Following<'_>, stops_early: bool) -> Result<Option<Vec<u8>>> {
         match self {
-            Input::Pieces(pieces) => Ok(pieces.recv().ok()),
+            Input::Pieces(pieces) => loop {
+                match pieces.recv_timeout(LOOK_EVERY) {
+                    Ok(piece) => return Ok(Some(piece)),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                    Err(RecvTimeoutError::Timeout) if stops_early && following.has_failed.load(Relaxed) => {
+                        return Err(neighbour_failed());
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+            },
             Input::File(file) => {
-                let mut piece = pool.take();
+                let mut piece = following.pool.take();
                 file.take(PIECE as u64).read_to_end(&mut piece)?;
                 Ok((!piece.is_empty()).then_some(piece))
             }
@@ -160,13 +192,13 @@ fn take(
     mut input: Input,
     sender: PieceSender,
     mut output: Option<&mut Output>,
-    pool: &Pool,
+    following: Following<'_>,
     job: &Job,
 ) -> Result<Taken> {
     let mut sender = Some(sender);
     let mut hash = Sha256::new();
     let mut size = 0;
-    while let Some(piece) = input.next(pool)? {
+    while let Some(piece) = input.next(following, request.digest.is_none())? {
         size += piece.len() as u64;
         if request.size.is_some_and(|expected| size > expected) {
             return Err(Failure::new(Code::Hostile, "a layer is larger than it was announced"));
