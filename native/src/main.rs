@@ -2,6 +2,7 @@
 //! it can be asked for.
 mod attributes;
 mod compress;
+mod cores;
 mod descriptor;
 mod diff;
 mod digest;

@@ -1,6 +1,7 @@
 //! Writes a tar of what a table tells: readers fetch and digest contents, one thread hashes the tar, this one compresses
 //! and writes it. Every byte is read once.
 use crate::compress::parallel::Compressor;
+use crate::cores::cores;
 use crate::digest::sha256;
 use crate::failure::{Code, Failure, Result};
 use crate::output::Output;
@@ -168,7 +169,7 @@ fn layer(request: &Layer<'_>, output: &mut Output, job: &Job) -> Result<Packed> 
     let is_plain = request.compression.kind == CompressionKind::None;
     let mut blob_hash = Sha256::new();
     let batches = batches(table);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let readers = if sources.is_sequential() { 1 } else { cores.clamp(1, MAX_READERS).min(batches.len().max(1)) };
 
     let (tar_hash, tar_size, written) = std::thread::scope(|scope| {

@@ -1,4 +1,5 @@
 //! Removes and renames trees that belong to the ids of a sandbox.
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::pieces::{first_cause, joined};
 use crate::protocol::Reply;
@@ -20,6 +21,8 @@ const MAX_DEPTH: usize = 32;
 /// Folders down to this depth are shared out between threads.
 const SHARED_DEPTH: usize = 3;
 const MAX_THREADS: usize = 4;
+/// Folders that are emptied before others help.
+const FOLDERS_ALONE: usize = 16;
 /// Folders that wait for a thread, each an open descriptor.
 const MAX_WAITING: usize = 128;
 /// Bytes that names are read into at once.
@@ -113,27 +116,33 @@ impl<'a> Remover<'a> {
         Remover { root, waiting: Mutex::new(Vec::new()), moved: AtomicU64::new(0), job }
     }
 
-    /// Empties the upper folders side by side; their skeleton stays.
+    /// Empties the upper folders side by side; their skeleton stays. A tree of a few folders is not worth a thread.
     fn share_out(&self) -> Result<()> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        if threads == 1 {
-            return Ok(());
-        }
         self.skim(self.root.try_clone()?.as_fd(), 0)?;
+        for _ in 0..FOLDERS_ALONE {
+            if !self.next()? {
+                return Ok(());
+            }
+        }
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
+            let workers: Vec<_> = (0..cores().min(MAX_THREADS))
                 .map(|_| {
                     scope.spawn(|| -> Result<()> {
-                        loop {
-                            let next = lock(&self.waiting).pop();
-                            let Some((folder, depth)) = next else { return Ok(()) };
-                            self.skim(folder.as_fd(), depth)?;
-                        }
+                        while self.next()? {}
+                        Ok(())
                     })
                 })
                 .collect();
             first_cause(workers.into_iter().filter_map(|worker| joined(worker).err())).map_or(Ok(()), Err)
         })
+    }
+
+    /// Empties a folder that waits; whether there was one.
+    fn next(&self) -> Result<bool> {
+        let next = lock(&self.waiting).pop();
+        let Some((folder, depth)) = next else { return Ok(false) };
+        self.skim(folder.as_fd(), depth)?;
+        Ok(true)
     }
 
     /// Removes what is in a folder but for the folders that others are to empty.

@@ -30,9 +30,16 @@ use plan::Plan;
 
 /// Contents up to this size are read as a whole.
 const WHOLE: u64 = 256 << 10;
-/// What a thread takes at a time: this many entries, or bytes.
+/// What a thread takes at a time: about this many entries, or bytes. A folder's files stay together as far as that goes,
+/// because two threads that make files in one folder only wait for each other.
 const BATCH_ENTRIES: usize = 32;
+const MOST_ENTRIES: usize = 256;
 const BATCH_BYTES: u64 = 1 << 20;
+
+/// Whether a batch is to be handed over before the next entry comes to it.
+fn is_full(entries: usize, bytes: u64, is_next_elsewhere: bool) -> bool {
+    bytes >= BATCH_BYTES || entries >= MOST_ENTRIES || (entries >= BATCH_ENTRIES && is_next_elsewhere)
+}
 
 pub fn unpack(request: Unpack, job: &Job) -> Outcome {
     let index = std::fs::read(&request.index).map_err(|error| Failure::from(error).at(&request.index))?;
@@ -116,28 +123,41 @@ fn write(request: &Unpack, table: &Table, plan: &Plan<'_>, hand: &mut Hand<'_>) 
     Ok((plan.contents.len() as u64, bytes))
 }
 
-/// Contents come one after the other: this thread reads them, others write.
+/// Numbers of entries, each with its content.
+type Batch = Vec<(u32, Vec<u8>)>;
+
+fn write_batch(hand: &mut Hand<'_>, table: &Table, batch: Batch, replace: bool) -> Result<()> {
+    batch
+        .into_iter()
+        .try_for_each(|(number, content)| write_one(hand, &table.entry(number as usize), &content, replace))
+}
+
+/// Contents come one after the other: this thread reads them, and writes what the others do not come to.
 fn write_in_order(table: &Table, plan: &Plan<'_>, sources: &Sources, hand: &mut Hand<'_>) -> Result<()> {
     let writing = hand.writing;
     let replace = !writing.is_fresh;
-    let crew: Crew<Vec<(u32, Vec<u8>)>> = Crew::new();
+    let crew: Crew<Batch> = Crew::new();
     let roots = roots(hand, crew::threads())?;
     std::thread::scope(|scope| {
         let crew = &crew;
         for root in roots {
             scope.spawn(move || {
-                crew.work(root, writing, |hand, batch| {
-                    for (number, content) in batch {
-                        write_one(hand, &table.entry(number as usize), &content, replace)?;
-                    }
-                    Ok(())
-                });
+                crew.work(root, writing, |hand, batch| write_batch(hand, table, batch, replace));
             });
         }
         let mut feed = || -> Result<()> {
             let (mut batch, mut bytes) = (Vec::new(), 0);
+            let mut last: &[u8] = b"";
             for number in plan.contents.iter().chain(&plan.specials) {
                 let entry = table.entry(*number as usize);
+                let (folder, _) = split(entry.path);
+                if is_full(batch.len(), bytes, folder != std::mem::replace(&mut last, folder)) {
+                    bytes = 0;
+                    if let Some(batch) = crew.offer(std::mem::take(&mut batch))? {
+                        hand.catch_up();
+                        write_batch(hand, table, batch, replace)?;
+                    }
+                }
                 let mut content = sources.content(&entry)?;
                 if entry.size > WHOLE {
                     write_large(hand, &entry, &mut content, replace)?;
@@ -147,12 +167,9 @@ fn write_in_order(table: &Table, plan: &Plan<'_>, sources: &Sources, hand: &mut 
                 content.read(&mut whole, writing.job)?;
                 bytes += entry.size;
                 batch.push((*number, whole));
-                if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
-                    crew.give(std::mem::take(&mut batch))?;
-                    bytes = 0;
-                }
             }
-            crew.give(batch)
+            hand.catch_up();
+            write_batch(hand, table, batch, replace)
         };
         let fed = feed();
         let ended = crew.end();
@@ -200,13 +217,15 @@ fn roots(hand: &Hand<'_>, count: usize) -> Result<Vec<OwnedFd>> {
 fn batches<'a>(table: &Table, plan: &'a Plan<'_>) -> Vec<&'a [u32]> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);
+    let mut last: &[u8] = b"";
     for (at, number) in plan.contents.iter().enumerate() {
-        let size = table.entry(*number as usize).size;
-        if at > start && (at - start >= BATCH_ENTRIES || bytes.saturating_add(size) > BATCH_BYTES) {
+        let entry = table.entry(*number as usize);
+        let (folder, _) = split(entry.path);
+        if is_full(at - start, bytes, folder != std::mem::replace(&mut last, folder)) {
             batches.push(&plan.contents[start..at]);
             (start, bytes) = (at, 0);
         }
-        bytes = bytes.saturating_add(size);
+        bytes = bytes.saturating_add(entry.size);
     }
     if start < plan.contents.len() {
         batches.push(&plan.contents[start..]);

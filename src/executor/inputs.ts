@@ -42,7 +42,7 @@ export function readInputs(options: BuildOptions): BuildInputs {
     targetPlatform: options.platform === undefined ? hostPlatform() : readPlatform(options.platform),
     given,
     buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
-    epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env["SOURCE_DATE_EPOCH"]),
+    epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env.SOURCE_DATE_EPOCH),
     isolation: readIsolation(options.isolation ?? "auto"),
     run: readRunSettings(options),
   };

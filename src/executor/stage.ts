@@ -330,7 +330,7 @@ class StageRunner {
     reporter.start();
     const place = this.#place(number);
     // What never ran at this place is no hit, as a rule.
-    if (!useCache || tools.cache.lastParts(place) === undefined) tools.worker.openAhead();
+    if (!useCache || tools.cache.lastParts(place) === undefined) tools.worker.openAhead(this.#state.snapshot);
     const prepared = await prepareRun(
       instruction,
       {
@@ -349,7 +349,7 @@ class StageRunner {
 
   /** After a step that had to be done, the processes that follow have to run, most likely. */
   #expectProcess(number: number): void {
-    if (number < this.#lastProcess) this.#run.tools.worker.openAhead();
+    if (number < this.#lastProcess) this.#run.tools.worker.openAhead(this.#state.snapshot);
   }
 
   /** Takes a layer step's outcome over, with its line in the history. */

@@ -153,6 +153,7 @@ const rows: readonly Row[] = [
   },
   {
     name: "a build argument that a word demands",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a Dockerfile's
     files: { Dockerfile: "FROM scratch\nARG v\nLABEL a=${v:?give v}\n" },
     status: 1,
     place: "Dockerfile:3",

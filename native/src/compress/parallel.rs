@@ -5,6 +5,7 @@
 //! at a byte's border (a sync flush). zstd: each block is a frame with its size and checksum; RFC 8878 section 3.1 lets
 //! any number of frames follow each other.
 use super::gzip::{deflate_block, HEADER, LAST_BLOCK, WINDOW};
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::protocol::{Compression, CompressionKind};
 use std::io;
@@ -29,7 +30,7 @@ pub enum Compressor {
 impl Compressor {
     /// Fails with `protocol` when there is no such level.
     pub fn new(compression: Compression) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = cores();
         let threads = match compression.kind {
             CompressionKind::None => return Ok(Compressor::None),
             CompressionKind::Gzip => cores.min(MAX_GZIP_THREADS),

@@ -1,6 +1,7 @@
 //! What may have changed, with all that a layer says of it.
 use super::walk::Item;
 use crate::attributes::{self, Attributes};
+use crate::cores::cores;
 use crate::failure::{Failure, Result};
 use crate::folders::{open_root, split, Folders};
 use crate::pieces::{first_cause, joined};
@@ -9,10 +10,16 @@ use crate::sandbox::protocol::{ChangedTree, Owners};
 use crate::session::Job;
 use crate::table::Kind;
 use rustix::fs::{openat, readlinkat, FileType, Mode, OFlags};
+use rustix::io::{read, retry_on_intr, Errno};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const MAX_THREADS: usize = 4;
 /// Fewer are not worth a thread.
 const SHARE: usize = 256;
+/// Contents up to this size are read while their file is open for its attributes: opening it once more takes longer.
+const SMALL: u64 = 4 << 10;
+/// Bytes of contents that each thread keeps.
+const KEPT: usize = 4 << 20;
 
 pub struct Candidate {
     /// With what the records say, where they say something.
@@ -24,6 +31,8 @@ pub struct Candidate {
     pub is_opaque: bool,
     /// Path of the file that fuse-overlayfs has made this one of.
     pub origin: Option<Vec<u8>>,
+    /// Of a small file, which is open anyway; not of every one.
+    pub content: Option<Vec<u8>>,
 }
 
 /// Looks at each item. Sockets, which no layer can have, are left out. Of a folder's marks only those count that whoever
@@ -36,7 +45,7 @@ pub fn candidates(
     records: &Records,
     job: &Job,
 ) -> Result<Vec<Candidate>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let threads = cores().min(MAX_THREADS);
     let share = items.len().div_ceil(threads).max(SHARE);
     let mut shares: Vec<Vec<Item>> = Vec::new();
     let mut items = items.into_iter().peekable();
@@ -44,12 +53,12 @@ pub fn candidates(
         shares.push(items.by_ref().take(share).collect());
     }
     let look_at = |share: Vec<Item>| -> Result<Vec<Candidate>> {
-        let mut folders = Folders::new(open_root(root)?);
         let mut candidates = Vec::with_capacity(share.len());
+        let mut look = Look { tree, folders: Folders::new(open_root(root)?), owners, records, room: KEPT };
         for item in share {
             job.check()?;
             let path = item.path.clone();
-            candidates.extend(look(item, tree, &mut folders, owners, records).map_err(|failure| failure.at(path))?);
+            candidates.extend(look.at(item).map_err(|failure| failure.at(path))?);
         }
         Ok(candidates)
     };
@@ -72,46 +81,73 @@ pub fn candidates(
     first_cause(failures).map_or(Ok(all), Err)
 }
 
-fn look(
-    mut item: Item,
-    tree: &ChangedTree,
-    folders: &mut Folders,
+/// What one thread looks at items with.
+struct Look<'a> {
+    tree: &'a ChangedTree,
+    folders: Folders,
     owners: Owners,
-    records: &Records,
-) -> Result<Option<Candidate>> {
-    let (folder, name) = split(&item.path);
-    let at = folders.at(folder, false)?;
-    let mut found = attributes::Found::default();
-    let mut link = Vec::new();
-    match item.kind {
-        FileType::RegularFile | FileType::Directory => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let file = openat(at, if name.is_empty() { b"." } else { name }, flags, Mode::empty())?;
-            found = attributes::read(std::os::fd::AsFd::as_fd(&file))?;
+    records: &'a Records,
+    /// Bytes of contents that may still be kept.
+    room: usize,
+}
+
+impl Look<'_> {
+    fn at(&mut self, mut item: Item) -> Result<Option<Candidate>> {
+        let (folder, name) = split(&item.path);
+        let at = self.folders.at(folder, false)?;
+        let mut found = attributes::Found::default();
+        let mut link = Vec::new();
+        let mut content = None;
+        match item.kind {
+            FileType::RegularFile | FileType::Directory => {
+                let file = open_quietly(at, if name.is_empty() { b"." } else { name })?;
+                found = attributes::read(file.as_fd())?;
+                if item.kind == FileType::RegularFile && item.size <= SMALL && item.size <= self.room as u64 {
+                    content = whole(file.as_fd(), item.size as usize)?;
+                    self.room -= content.as_ref().map_or(0, Vec::len);
+                }
+            }
+            FileType::Symlink => {
+                link = readlinkat(at, name, Vec::new())?.into_bytes();
+                found.record = self.records.get(&item.path).copied();
+            }
+            _ => found.record = self.records.get(&item.path).copied(),
         }
-        FileType::Symlink => {
-            link = readlinkat(at, name, Vec::new())?.into_bytes();
-            found.record = records.get(&item.path).copied();
-        }
-        _ => found.record = records.get(&item.path).copied(),
+        let attributes::Found { attributes, record, is_opaque, is_served_opaque, origin } = found;
+        let is_opaque = match self.tree {
+            ChangedTree::Overlay { .. } => is_opaque,
+            ChangedTree::FuseOverlay { .. } => is_opaque || is_served_opaque,
+            ChangedTree::Copy { .. } => false,
+        };
+        let kind = match item.kind {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Symlink,
+            FileType::Fifo => Kind::Fifo,
+            FileType::CharacterDevice => Kind::CharacterDevice,
+            FileType::BlockDevice => Kind::BlockDevice,
+            _ => return Ok(None),
+        };
+        let kind = record.map_or(kind, |record| applied(&mut item, kind, record, self.owners));
+        Ok(Some(Candidate { item, kind, link, attributes, is_opaque, origin, content }))
     }
-    let attributes::Found { attributes, record, is_opaque, is_served_opaque, origin } = found;
-    let is_opaque = match tree {
-        ChangedTree::Overlay { .. } => is_opaque,
-        ChangedTree::FuseOverlay { .. } => is_opaque || is_served_opaque,
-        ChangedTree::Copy { .. } => false,
-    };
-    let kind = match item.kind {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
-        FileType::Symlink => Kind::Symlink,
-        FileType::Fifo => Kind::Fifo,
-        FileType::CharacterDevice => Kind::CharacterDevice,
-        FileType::BlockDevice => Kind::BlockDevice,
-        _ => return Ok(None),
-    };
-    let kind = record.map_or(kind, |record| applied(&mut item, kind, record, owners));
-    Ok(Some(Candidate { item, kind, link, attributes, is_opaque, origin }))
+}
+
+/// Opens for reading without giving it a new time of access, which would be one more thing for the file system to write.
+fn open_quietly(at: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(at, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // That is for a file's owner, and for who stands in for it.
+        Err(Errno::PERM) => openat(at, name, flags, Mode::empty()),
+        opened => opened,
+    }
+}
+
+/// A file's content if it has so many bytes. One that has fewer is told of when it is read for the layer.
+fn whole(file: BorrowedFd<'_>, size: usize) -> Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; size];
+    let read = if size == 0 { 0 } else { retry_on_intr(|| read(file, &mut bytes))? };
+    Ok(if read == size { Some(bytes) } else { None })
 }
 
 /// Makes of an item what its record says that it is. A record of something else than the item is of something that had

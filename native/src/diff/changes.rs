@@ -3,12 +3,13 @@ use super::candidate::Candidate;
 use super::parents::{opaque_of, whiteout_of, Guide, Parents};
 use super::walk::MAX_PATH;
 use crate::attributes::{encode, kept};
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::folders::{join, split};
 use crate::pieces::{first_cause, joined, PIECE};
 use crate::root::Root;
 use crate::session::Job;
-use crate::source::content_of;
+use crate::source::{content_of, Content};
 use crate::table::{compare_tree_order, Entry, Kind, Source, Table, TableBuilder};
 use crate::unpack::plan::is_below;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -54,7 +55,11 @@ pub fn table(mut changed: Changed<'_>, parents: &Parents, job: &Job) -> Result<T
             link: first.unwrap_or(&candidate.link),
             major: item.major,
             minor: item.minor,
-            source: if is_file && first.is_none() { Source::File { root: 0, path: &item.path } } else { Source::None },
+            source: match &candidate.content {
+                _ if !is_file || first.is_some() => Source::None,
+                Some(content) => Source::Inline(content),
+                None => Source::File { root: 0, path: &item.path },
+            },
             ..Entry::new(&item.path, if first.is_some() { Kind::Hardlink } else { candidate.kind })
         });
     }
@@ -239,8 +244,11 @@ fn changed_contents(changed: &Changed<'_>, files: &[(usize, [u8; 32])], job: &Jo
     let work = || -> Result<()> {
         let mut buffer = vec![0; PIECE];
         while let Some((number, expected)) = files.get(next.fetch_add(1, Relaxed)) {
-            let item = &changed.candidates[*number].item;
-            let mut content = content_of(changed.root, &item.path, item.size)?;
+            let Candidate { item, content, .. } = &changed.candidates[*number];
+            let mut content = match content {
+                Some(bytes) => Content::Bytes(bytes),
+                None => content_of(changed.root, &item.path, item.size)?,
+            };
             let mut hash = blake3::Hasher::new();
             let mut left = item.size;
             while left > 0 {
@@ -257,7 +265,7 @@ fn changed_contents(changed: &Changed<'_>, files: &[(usize, [u8; 32])], job: &Jo
         Ok(())
     };
     let work = &work;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(files.len());
+    let threads = cores().min(MAX_THREADS).min(files.len());
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         first_cause(threads.into_iter().filter_map(|thread| joined(thread).err())).map_or(Ok(()), Err)

@@ -1,4 +1,5 @@
 //! Lists everything in a tree, several folders at a time.
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::folders::join;
 use crate::root::Root;
@@ -68,7 +69,7 @@ pub fn walk(root: &Root, job: &Job) -> Result<Vec<Item>> {
     let top = Item::new(Vec::new(), &fstat(root.open_with(b"", OFlags::PATH | OFlags::DIRECTORY)?)?);
     let shared = Shared { waiting: vec![(0, Vec::new())], listed: vec![None], items: 0, busy: 0, failure: None };
     let walk = Walk { root, shared: Mutex::new(shared), changed: Condvar::new(), job };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let threads = cores().min(MAX_THREADS);
     std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(|| walk.work());

@@ -7,7 +7,7 @@ use super::wire::{receive, send, Check, TriedCheck};
 use crate::failure::{Code, Failure, Result};
 use rustix::io::Errno;
 use rustix::mount::{mount, mount_change, unmount, MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::{waitpid, WaitOptions};
+use rustix::process::{waitpid, Pid, WaitOptions};
 use rustix::thread::{set_no_new_privs, UnshareFlags};
 use std::ffi::CString;
 use std::os::unix::net::UnixStream;
@@ -47,33 +47,51 @@ pub fn try_all(temporary: &str, fuse_overlayfs: Option<&str>) -> Result<Vec<Trie
         (Check::Listener, |_| filter(Traps { devices: true, ..Traps::default() })),
         (Check::Chroot, |folder| rustix::process::chroot(folder).of("chroot")),
     ];
-    let tried = checks.into_iter().map(|(check, attempt)| apart(check, || attempt(Path::new(&folder)))).collect();
-    let mut tried: Result<Vec<TriedCheck>> = tried;
+    // Side by side: most of the time they wait for the kernel.
+    let begun: Result<Vec<Apart>> =
+        checks.into_iter().map(|(check, attempt)| Apart::begin(check, || attempt(Path::new(&folder)))).collect();
+    let tried: Result<Vec<TriedCheck>> = begun.and_then(|begun| {
+        // All of them have ended before anything is told: they use the folder.
+        let ended: Vec<Result<TriedCheck>> = begun.into_iter().map(Apart::end).collect();
+        ended.into_iter().collect()
+    });
+    let mut tried = tried;
     if let (Some(program), Ok(tried)) = (fuse_overlayfs, &mut tried) {
         // What does the same, slower, is of interest only where it is needed.
         if tried.iter().any(|one| one.check == Check::Overlay && one.failed.is_some()) {
-            tried.push(apart(Check::FuseOverlay, || fuse_overlay(program, &format!("{folder}/fuse")))?);
+            tried.push(Apart::begin(Check::FuseOverlay, || fuse_overlay(program, &format!("{folder}/fuse")))?.end()?);
         }
     }
     crate::trees::remove_tree(&folder, None)?;
     tried
 }
 
-/// Makes an attempt in a process of its own.
-fn apart(check: Check, attempt: impl FnOnce() -> Attempt) -> Result<TriedCheck> {
-    let (mut near, mut far) = UnixStream::pair().called("socketpair")?;
-    let child = match fork().called("fork")? {
-        Forked::Parent(child) => child,
-        Forked::Child => {
-            let failed = attempt().err().map(|(call, error)| (call.to_owned(), error_name(error)));
-            let told = send(&mut far, &TriedCheck { check, failed });
-            exit_now(i32::from(told.is_err()));
+/// An attempt in a process of its own.
+struct Apart {
+    check: Check,
+    child: Pid,
+    near: UnixStream,
+}
+
+impl Apart {
+    fn begin(check: Check, attempt: impl FnOnce() -> Attempt) -> Result<Apart> {
+        let (near, mut far) = UnixStream::pair().called("socketpair")?;
+        match fork().called("fork")? {
+            Forked::Parent(child) => Ok(Apart { check, child, near }),
+            Forked::Child => {
+                let failed = attempt().err().map(|(call, error)| (call.to_owned(), error_name(error)));
+                let told = send(&mut far, &TriedCheck { check, failed });
+                exit_now(i32::from(told.is_err()));
+            }
         }
-    };
-    drop(far);
-    let told = receive(&mut near)?;
-    waitpid(Some(child), WaitOptions::empty()).called("waitpid")?;
-    told.ok_or_else(|| Failure::new(Code::Sandbox, format!("the attempt at {check:?} ended without a word")))
+    }
+
+    fn end(mut self) -> Result<TriedCheck> {
+        let told = receive(&mut self.near);
+        waitpid(Some(self.child), WaitOptions::empty()).called("waitpid")?;
+        let check = self.check;
+        told?.ok_or_else(|| Failure::new(Code::Sandbox, format!("the attempt at {check:?} ended without a word")))
+    }
 }
 
 fn namespaces() -> Attempt {

@@ -1,6 +1,7 @@
 //! Lists folders whole, with all that is below them, on all cores. What is excluded is not looked at: its name and kind
 //! come with the folder's listing, and a folder in which nothing can be let in again is not opened.
 use super::found::{join, vanished, Folder, FolderId, ItemKind, Sort, MAX_PATH};
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::ignore::{Ignore, Matched};
 use crate::protocol::ScanWarning;
@@ -23,7 +24,7 @@ pub const MAX_ENTRIES: usize = 4_000_000;
 
 /// Threads that are worth having for work in this many pieces.
 pub fn threads(pieces: usize) -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(pieces).max(1)
+    cores().min(MAX_THREADS).min(pieces).max(1)
 }
 
 /// A folder that is to be listed.

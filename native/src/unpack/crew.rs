@@ -1,5 +1,6 @@
 //! Threads that write small files while another brings them.
 use super::writer::{Hand, Writing};
+use crate::cores::cores;
 use crate::failure::{Code, Failure, Result};
 use crate::pieces::neighbour_failed;
 use crate::session::lock;
@@ -13,7 +14,7 @@ const MAX_THREADS: usize = 4;
 
 /// Threads for writing: one fewer than there are cores, because the bytes come from somewhere as well.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, MAX_THREADS)
+    cores().saturating_sub(1).clamp(1, MAX_THREADS)
 }
 
 /// What waits for the threads, which take it in no certain order.
@@ -35,13 +36,17 @@ impl<T> Crew<T> {
         Crew { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Hands something over, once there is room. Fails when a thread failed.
-    pub fn give(&self, task: T) -> Result<()> {
-        let mut state = self.wait(|state| state.waiting.len() >= DEPTH)?;
+    /// Hands something over. When enough is waiting it is given back: who brings it helps, then, by doing it himself.
+    /// Fails when a thread failed.
+    pub fn offer(&self, task: T) -> Result<Option<T>> {
+        let mut state = self.wait(|_| false)?;
+        if state.waiting.len() >= DEPTH {
+            return Ok(Some(task));
+        }
         state.waiting.push_back(task);
         drop(state);
         self.changed.notify_all();
-        Ok(())
+        Ok(None)
     }
 
     /// Waits until all that was given is done.

@@ -2,7 +2,7 @@
 use super::crew::Crew;
 use super::plan::Plan;
 use super::writer::{Hand, NewFile, Writing};
-use super::{finish, BATCH_BYTES, BATCH_ENTRIES, WHOLE};
+use super::{finish, is_full, WHOLE};
 use crate::failure::Result;
 use crate::folders::{make_folder, open_root, split};
 use crate::table::{Entry, Kind, Source, Table};
@@ -64,6 +64,9 @@ impl<'a> Growing<'a> {
         if finish::is_mark(member.kind) || member.path.is_empty() {
             return Ok(());
         }
+        if is_full(self.batch.len(), self.bytes, split(&member.path).0 != self.parent) {
+            self.hand_over()?;
+        }
         self.prepare(member)?;
         match member.kind {
             Kind::Directory => {
@@ -74,9 +77,6 @@ impl<'a> Growing<'a> {
             _ => {
                 self.bytes += content.len() as u64;
                 self.batch.push((member.clone(), content));
-                if self.batch.len() >= BATCH_ENTRIES || self.bytes >= BATCH_BYTES {
-                    self.hand_over()?;
-                }
             }
         }
         Ok(())
@@ -107,7 +107,10 @@ impl<'a> Growing<'a> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.crew.give(std::mem::take(&mut self.batch))
+        match self.crew.offer(std::mem::take(&mut self.batch))? {
+            Some(batch) => write_batch(&mut self.hand, batch),
+            None => Ok(()),
+        }
     }
 
     /// Makes the folders that a member is in, and removes an earlier member of its path that it replaces.

@@ -22,6 +22,8 @@ export interface StepRoot {
 
 /** Makes root file systems of snapshots. */
 export interface Roots {
+  /** Does now what `open` would have to do for this snapshot and for those above it. */
+  prepare(snapshot: Snapshot): Promise<void>;
   open(snapshot: Snapshot): Promise<StepRoot>;
   /** Removes what is left; no step runs any more. */
   close(): Promise<void>;
@@ -41,6 +43,10 @@ export class OverlayRoots implements Roots {
     this.#trees = trees;
     this.#client = sandbox.client;
     this.#isKernels = sandbox.fuseOverlayfs === undefined;
+  }
+
+  async prepare(snapshot: Snapshot): Promise<void> {
+    await this.#trees.all(snapshot.layers);
   }
 
   async open(snapshot: Snapshot): Promise<StepRoot> {
@@ -96,6 +102,9 @@ export class CopyRoots implements Roots {
     this.#tools = tools;
     this.#sandbox = sandbox;
   }
+
+  /** A copy is the step's own: there is nothing that could be made before. */
+  async prepare(): Promise<void> {}
 
   async open(snapshot: Snapshot): Promise<StepRoot> {
     const wanted = snapshot.layers.map((layer) => layer.diffId);

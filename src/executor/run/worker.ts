@@ -95,9 +95,14 @@ export class Worker {
     }
   }
 
-  /** Opens the sandbox for a process that is likely to follow. Whoever runs one is told if that fails. */
-  openAhead(): void {
-    this.#workshop().catch(() => undefined);
+  /**
+   * Opens the sandbox for a process that is likely to follow, and unpacks what is there of its snapshot by now. Whoever
+   * runs one is told if that fails.
+   */
+  openAhead(snapshot: Snapshot): void {
+    this.#workshop()
+      .then(({ roots }) => roots.prepare(snapshot))
+      .catch(() => undefined);
   }
 
   /** The core in the sandbox if there is or will be one: what has to be asked of some core need not start another. */
