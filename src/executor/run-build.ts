@@ -2,7 +2,7 @@ import { KbuildError } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
 import { NativeClient } from "../native/client.ts";
 import { holdStore, type StoreUse } from "../oci/layout/in-use.ts";
-import { defaultRoot, openStore } from "../oci/layout/store.ts";
+import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
 import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { canonicalName } from "../oci/reference.ts";
 import { parseDockerfile } from "../parser/parser.ts";
@@ -57,11 +57,13 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     warn: (message) => emitter.warn("Credentials", message),
   });
   let context: BuildContext | undefined;
+  let used: Store | undefined;
   let worker: Worker | undefined;
   let use: StoreUse | undefined;
   let agents: SshAgents | undefined;
   try {
     const store = openStore(options.root ?? defaultRoot(inputs.env), { create: true });
+    used = store;
     use = holdStore(store);
     const secrets = await readSecrets(options.secrets, inputs.env);
     agents = await readSsh(options.ssh, inputs.env);
@@ -118,9 +120,7 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       { image, snapshot: state.snapshot, references: inputs.references },
       outputs,
     );
-    const stuck: string[] = [];
-    sweepTemporary(store, { stuck: (path) => stuck.push(path) });
-    await worker.remove(stuck);
+    await sweep(store, worker);
     return {
       digest: exported.descriptor.digest,
       imageId: exported.id,
@@ -136,6 +136,10 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       warnings: emitter.warnings,
       duration: emitter.now(),
     };
+  } catch (error) {
+    // What killed builds left behind may be what the disk is full of, also for a process that then failed.
+    if (used !== undefined && options.signal?.aborted !== true) await sweep(used, worker, { force: true });
+    throw error;
   } finally {
     options.signal?.removeEventListener("abort", stop);
     stop();
@@ -146,6 +150,17 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       use?.release();
     }
   }
+}
+
+/** Removes what killed processes left in the store, also what only a sandbox may remove if there is one. */
+async function sweep(
+  store: Store,
+  worker: Worker | undefined,
+  options: { readonly force?: boolean } = {},
+): Promise<void> {
+  const stuck: string[] = [];
+  sweepTemporary(store, { ...options, stuck: (path) => stuck.push(path) });
+  await worker?.remove(stuck);
 }
 
 function checkOutputs(outputs: readonly OutputOptions[]): readonly OutputOptions[] {

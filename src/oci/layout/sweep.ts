@@ -11,7 +11,8 @@ const HOUR = 3_600_000;
  * of another container or machine, or with a name that is not kbuild's, only after a day without a change.
  *
  * Looks at most once an hour, all kbuild processes together, unless `force`d; else it costs one stat. For the end of a
- * build that made something; never part of one that did not. Does not throw: what cannot be removed stays.
+ * build, forced when it failed: that may be because the disk is full of what is removed here. Does not throw: what
+ * cannot be removed stays.
  *
  * @param options.stuck told of each path that could not be removed: most often unpacked files of other users, for which
  *   a core with their ids is needed
@@ -26,11 +27,13 @@ export function sweepTemporary(
   try {
     const last = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (!options.force && Math.abs(Date.now() - last) < HOUR) return removed;
-    fs.writeFileSync(stamp, "");
+    // On a full disk there may be no room for it, until something was removed.
+    if (!options.force) fs.writeFileSync(stamp, "");
     for (const path of leftovers(store)) {
       if (isRemoved(path)) removed.push(basename(path));
       else options.stuck?.(path);
     }
+    if (options.force) fs.writeFileSync(stamp, "");
   } catch (error) {
     // A store that cannot be written, or one without a tmp: there is nothing to do here.
     if (errnoOf(error) === undefined) throw error;

@@ -1,5 +1,7 @@
 /** kbuild is ended in the middle of a step: by -9, by a signal, or only the process that holds the sandbox. */
 import * as crypto from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Outcome } from "../../support/command.ts";
@@ -59,6 +61,10 @@ COPY --from=other /side /
       const left = () => processes().filter(({ words }) => words.includes(`sleep ${number}`) || isFront(words));
       await until(`${each.name}: processes end`, () => left().length === 0 && !below.some(isAlive), 10_000);
       assert.equal(mountsOf(each.root), [], each.name);
+      // What was left behind may be what fills the disk: a build that fails removes it, too.
+      const failing = contextFor(ground, "FROM busybox\nRUN false\n");
+      assert.is((await each.run(["-q", ...ground.bases, failing])).status, 1, each.name);
+      assert.equal(fs.readdirSync(path.join(each.root, "tmp")), [], each.name);
       // The next build works, and nothing in the store is damaged.
       const next = contextFor(ground, "FROM busybox\nRUN echo next >/next\n");
       await each.must(["-q", ...ground.bases, next]);
