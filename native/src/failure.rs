@@ -2,7 +2,7 @@
 use std::io;
 
 /// The kinds of failure that the client tells apart; `FailureCode` in `src/native/protocol.ts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Code {
     NotFound,
@@ -18,6 +18,9 @@ pub enum Code {
     Pattern,
     Sandbox,
     Exec,
+    Mount,
+    Directory,
+    Unmapped,
     Protocol,
     Io,
 }
@@ -43,6 +46,11 @@ impl Failure {
     pub fn at(mut self, path: impl AsRef<[u8]>) -> Self {
         self.path.get_or_insert_with(|| String::from_utf8_lossy(path.as_ref()).into_owned());
         self
+    }
+
+    /// Whether it is the plan of a step that is wrong, and not the machine: then it is no matter where that showed.
+    pub fn is_of_plan(&self) -> bool {
+        matches!(self.code, Code::Exec | Code::Mount | Code::Directory | Code::Unmapped)
     }
 
     pub fn cancelled() -> Self {

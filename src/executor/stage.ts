@@ -91,8 +91,9 @@ function isOfEarlier(error: unknown, { location }: Instruction): boolean {
 
 /** Gives an error of a step the step's place. What is wrong with the machine or a registry has no place in the file. */
 function placed(error: unknown, run: StageRun, instruction: Instruction): unknown {
-  if (!(error instanceof KbuildError) || error.code.startsWith("machine.") || error.code === "interrupted")
-    return error;
+  if (!(error instanceof KbuildError) || error.code === "interrupted") return error;
+  // An id is asked for by the file, or by an image that it names.
+  if (error.code.startsWith("machine.") && error.code !== "machine.ids") return error;
   return error.with({ location: instruction.location, source: run.plan.dockerfile.source });
 }
 

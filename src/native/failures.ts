@@ -19,6 +19,9 @@ const CODES: Readonly<Record<FailureCode, ErrorCode>> = {
   pattern: "build.pattern",
   sandbox: "machine.sandbox",
   exec: "build.command",
+  mount: "build.mount",
+  directory: "build.workdir",
+  unmapped: "machine.ids",
   protocol: "internal.native",
   io: "machine.io",
 };
@@ -89,6 +92,14 @@ export function explainFailure(failed: Failed, operation: Operation, written: re
       });
     case "exec":
       return make(failed.message);
+    case "mount":
+      return make(failed.message, { hint: "give the mount another target, or remove what is there in a step before" });
+    case "directory":
+      return make(failed.message, { hint: "a step before has put something else there, or WORKDIR has another path" });
+    case "unmapped":
+      return make(shown === undefined ? failed.message : `${shown}: ${failed.message}`, {
+        hint: "a wider range in /etc/subuid and /etc/subgid has them; with --isolation single none is needed",
+      });
     case "hostile":
     case "mismatch":
     case "notArchive":

@@ -339,7 +339,8 @@ export interface Progress {
  * A request that failed. `code`: `notFound`, `denied`, `changed`, `hostile`, `mismatch` (a digest or size), `noSpace`,
  * `readOnly`, `brokenPipe`, `cancelled`, `notArchive` (the bytes are no tar), `pattern` (a malformed pattern),
  * `sandbox` (it cannot be set up; the message names the system call and the error), `exec` (the command cannot be
- * started), `protocol`, `io`.
+ * started), `mount` (something cannot be mounted over what is there), `directory` (the working directory is no folder),
+ * `unmapped` (an id that the sandbox's user namespace does not have), `protocol`, `io`.
  */
 export interface Failed {
   readonly reply: "failed";
@@ -364,6 +365,9 @@ export type FailureCode =
   | "pattern"
   | "sandbox"
   | "exec"
+  | "mount"
+  | "directory"
+  | "unmapped"
   | "protocol"
   | "io";
 

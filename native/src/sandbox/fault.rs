@@ -8,6 +8,19 @@ pub fn fault(call: impl Display, error: Errno) -> Failure {
     Failure::new(Code::Sandbox, format!("{call}: {}", error_name(error)))
 }
 
+/// The failure of a call that gives something to a user and a group, or becomes them: an id may be one that no range of
+/// the sandbox's user namespace has.
+pub fn ids_fault(uid: u32, gid: u32, call: impl Display, error: Errno) -> Failure {
+    match error {
+        Errno::INVAL => {
+            let message =
+                format!("{uid}:{gid} is not among the ids that the sandbox has, as there are too few subordinate ones");
+            Failure::new(Code::Unmapped, message)
+        }
+        _ => fault(call, error),
+    }
+}
+
 /// Says of a failed system call which one it was.
 pub trait Called<T> {
     fn called(self, call: impl Display) -> Result<T>;
@@ -35,9 +48,9 @@ pub trait Stepped<T> {
 
 impl<T> Stepped<T> for Result<T> {
     fn step(self, number: u32, name: &str) -> Result<T> {
-        self.map_err(|failure| match failure.code {
-            Code::Exec => failure,
-            _ => Failure { message: format!("step {number} ({name}): {}", failure.message), ..failure },
+        self.map_err(|failure| match failure.is_of_plan() {
+            true => failure,
+            false => Failure { message: format!("step {number} ({name}): {}", failure.message), ..failure },
         })
     }
 }

@@ -7,7 +7,7 @@ mod chroot;
 mod command;
 mod descendants;
 mod enter;
-mod fault;
+pub mod fault;
 mod forward;
 mod fuse;
 mod handover;

@@ -298,7 +298,7 @@ impl Watched {
                 self.words = None;
                 self.started = Instant::now();
             }
-            Some(Tell::Failed { exec, message, path }) => self.failure = Some(Tell::failure(exec, message, path)),
+            Some(Tell::Failed { code, message, path }) => self.failure = Some(Failure { code, message, path }),
             Some(other) => {
                 return Err(Failure::new(Code::Protocol, format!("a step said {other:?} before it began")));
             }

@@ -1,5 +1,7 @@
 //! Where paths of a sandbox lead, seen from outside: links are followed as if its root were `/`, name by name, so that
 //! also a path that is not there yet has a place.
+use super::fault::Called;
+use crate::failure::{Code, Failure, Result};
 use rustix::fs::{fstat, mkdirat, openat, readlinkat, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,6 +37,26 @@ impl Kind {
 }
 
 impl Place {
+    /// Finds the place of something that is to be mounted. Fails with `mount` when there is something else, or no way.
+    pub fn of_mount(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<Place> {
+        let wrong = |message: String| Err(Failure::new(Code::Mount, message));
+        let place = match Place::find(root, path.as_bytes()) {
+            Err(Errno::NOTDIR) => {
+                return wrong(format!("nothing can be mounted at {path}: a file is on the way there"))
+            }
+            Err(Errno::LOOP) => return wrong(format!("nothing can be mounted at {path}: the way there has no end")),
+            found => found.called(format_args!("the mount point {path}"))?,
+        };
+        if place.missing.is_empty() {
+            match (Kind::of(place.last().called("open")?).called(format_args!("stat({path})"))?, kind) {
+                (Kind::File, Kind::Folder) => return wrong(format!("a folder cannot be mounted over {path}, a file")),
+                (Kind::Folder, Kind::File) => return wrong(format!("a file cannot be mounted over {path}, a folder")),
+                _ => {}
+            }
+        }
+        Ok(place)
+    }
+
     /// Finds where `path` leads below `root`.
     /// Fails with `NOTDIR` when something on the way is no folder, with `LOOP` when there is no end to it.
     pub fn find(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<Place> {

@@ -1,5 +1,5 @@
 //! What a process may do: capabilities, limits, ids.
-use super::fault::{fault, Called};
+use super::fault::{fault, ids_fault, Called};
 use super::protocol::{ResourceLimit, SandboxPlan, Security};
 use crate::failure::{Code, Failure, Result};
 use rustix::io::Errno;
@@ -68,9 +68,9 @@ pub fn drop_rights(plan: &SandboxPlan, ids: Ids, kept: Option<CapabilitySet>) ->
         let groups: Vec<Gid> = plan.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         set_thread_groups(&groups).called(format_args!("setgroups({:?})", plan.groups))?;
         let gid = Gid::from_raw(plan.gid);
-        set_thread_res_gid(gid, gid, gid).map_err(|error| unmapped("setresgid", plan.gid, error))?;
+        set_thread_res_gid(gid, gid, gid).map_err(|error| ids_fault(plan.uid, plan.gid, "setresgid", error))?;
         let uid = Uid::from_raw(plan.uid);
-        set_thread_res_uid(uid, uid, uid).map_err(|error| unmapped("setresuid", plan.uid, error))?;
+        set_thread_res_uid(uid, uid, uid).map_err(|error| ids_fault(plan.uid, plan.gid, "setresuid", error))?;
     }
     clear_ambient_capability_set().called("prctl(PR_CAP_AMBIENT)")?;
     let had = capabilities(None).called("capget")?;
@@ -97,16 +97,6 @@ fn bound(kept: CapabilitySet) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn unmapped(call: &str, id: u32, error: Errno) -> Failure {
-    match error {
-        Errno::INVAL => Failure::new(
-            Code::Sandbox,
-            format!("{call}({id}): EINVAL: this id is not among those that are mapped into the sandbox"),
-        ),
-        _ => fault(format_args!("{call}({id})"), error),
-    }
 }
 
 const RESOURCES: [(&str, Resource); 16] = [

@@ -45,7 +45,7 @@ pub fn run(request: Run, job: &Job) -> Outcome {
         (None, Some(Tell::Exited { status, signal, out_of_memory, elapsed })) => {
             Ok((Reply::Exited { id: job.id(), status, signal, out_of_memory, elapsed, warnings }, Vec::new()))
         }
-        (None, Some(Tell::Failed { exec, message, path })) => Err(Tell::failure(exec, message, path)),
+        (None, Some(Tell::Failed { code, message, path })) => Err(Failure { code, message, path }),
         (None, other) => Err(unexpected(&other)),
     }
 }
@@ -61,7 +61,7 @@ pub fn probe(request: Probe, job: &Job) -> Outcome {
             let checks = checks.into_iter().map(ProbeCheck::from).collect();
             Ok((Reply::Probed { id: job.id(), checks }, Vec::new()))
         }
-        Some(Tell::Failed { exec, message, path }) => Err(Tell::failure(exec, message, path)),
+        Some(Tell::Failed { code, message, path }) => Err(Failure { code, message, path }),
         other => Err(unexpected(&other)),
     }
 }

@@ -23,7 +23,7 @@ pub enum Tell {
     Warning { text: String },
     Exited { status: Option<i32>, signal: Option<i32>, out_of_memory: bool, elapsed: f64 },
     Probed { checks: Vec<TriedCheck> },
-    Failed { exec: bool, message: String, path: Option<String> },
+    Failed { code: Code, message: String, path: Option<String> },
 }
 
 /// A `ProbeCheck` that can be read, too.
@@ -49,12 +49,8 @@ pub enum Check {
 
 impl Tell {
     pub fn failed(failure: Failure) -> Tell {
-        Tell::Failed { exec: failure.code == Code::Exec, message: failure.message, path: failure.path }
-    }
-
-    /// The failure that a `Failed` told.
-    pub fn failure(exec: bool, message: String, path: Option<String>) -> Failure {
-        Failure { code: if exec { Code::Exec } else { Code::Sandbox }, message, path }
+        let code = if failure.is_of_plan() { failure.code } else { Code::Sandbox };
+        Tell::Failed { code, message: failure.message, path: failure.path }
     }
 }
 
@@ -121,9 +117,8 @@ mod tests {
         send(&mut pipe, &Tell::failed(Failure::new(Code::Exec, "m").at("p"))).unwrap();
         let mut input = &pipe[..];
         assert!(matches!(receive(&mut input).unwrap(), Some(Tell::Warning { text }) if text == "w"));
-        let Some(Tell::Failed { exec, message, path }) = receive(&mut input).unwrap() else { panic!("not told") };
-        let failure = Tell::failure(exec, message, path);
-        assert_eq!((failure.code, failure.message.as_str(), failure.path.as_deref()), (Code::Exec, "m", Some("p")));
+        let Some(Tell::Failed { code, message, path }) = receive(&mut input).unwrap() else { panic!("not told") };
+        assert_eq!((code, message.as_str(), path.as_deref()), (Code::Exec, "m", Some("p")));
         assert!(receive::<Tell>(&mut input).unwrap().is_none());
     }
 

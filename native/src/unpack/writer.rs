@@ -4,6 +4,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::folders::{split, times, Folders};
 use crate::pieces::PIECE;
 use crate::record::{Record, Records, STAT};
+use crate::sandbox::fault::ids_fault;
 use crate::sandbox::protocol::Owners;
 use crate::session::{lock, Job};
 use crate::table::{Entry, Kind};
@@ -112,7 +113,8 @@ impl<'a> Hand<'a> {
         match writing.owners {
             Owners::Real if writing.is_owned_by_other(entry) => {
                 let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-                chownat(at, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+                chownat(at, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(|error| owner_fault(entry, error))?;
             }
             Owners::Recorded if (entry.uid, entry.gid) != (0, 0) => {
                 lock(&writing.records).insert(entry.path.to_vec(), Record::of(entry));
@@ -251,7 +253,8 @@ impl Writing<'_> {
     fn set_owner(&self, file: impl AsFd, entry: &Entry<'_>, is_new: bool) -> Result<()> {
         match self.owners {
             Owners::Real if self.is_owned_by_other(entry) => {
-                Ok(fchown(file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?)
+                let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+                fchown(file, Some(uid), Some(gid)).map_err(|error| owner_fault(entry, error))
             }
             Owners::Recorded if (entry.uid, entry.gid) != (0, 0) => {
                 Ok(fsetxattr(file, STAT, Record::of(entry).text().as_bytes(), XattrFlags::empty())?)
@@ -275,6 +278,13 @@ impl Writing<'_> {
         }
         fchmod(folder, Mode::from_raw_mode(entry.mode & 0o7777))?;
         Ok(futimens(folder, &times(entry))?)
+    }
+}
+
+fn owner_fault(entry: &Entry<'_>, error: Errno) -> Failure {
+    match error {
+        Errno::INVAL => ids_fault(entry.uid, entry.gid, "chown", error),
+        _ => error.into(),
     }
 }
 

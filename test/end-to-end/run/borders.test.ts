@@ -36,6 +36,29 @@ const attack = (variable: string): string =>
   `echo broken >>"$at/marker"; echo broken >"$at/written"; rm -rf "$at/victim"; mkdir "$at/made"; cat "$at/marker"; ln "$at/marker" /linked; ` +
   `done; done 2>/dev/null; `;
 
+Borders(
+  "an id that a user namespace does not have is told of with its place, and where it can be had it is had",
+  async (ground) => {
+    const asked = [
+      ["a process", "FROM busybox\nUSER 70000\nRUN id -u >/tmp/x\n", "3:1: 70000:0"],
+      ["a file", "FROM busybox\nCOPY --chown=70000:70001 Dockerfile /x\nRUN true\n", "3:1: x: 70000:70001"],
+      ["a mount", "FROM busybox\nRUN --mount=type=secret,id=s,uid=70000 true\n", "2:1: 70000:0"],
+    ] as const;
+    for (const [name, build, place] of asked) {
+      const context = contextFor(ground, build, { secret: "s" });
+      await inEach(ground.situations.all, async (each) => {
+        const secret = ["--secret", `id=s,src=${path.join(context, "secret")}`];
+        const { status, stderr } = await each.run(["--progress=plain", ...ground.bases, ...secret, context]);
+        if (each.name !== "subordinate") return assert.is(status, 0, `${name}, ${each.name}: ${stderr}`);
+        assert.is(status, 4, `${name}: ${stderr}`);
+        const said =
+          "is not among the ids that the sandbox has, as there are too few subordinate ones\n  hint: a wider range";
+        assert.ok(stderr.includes(`Dockerfile:${place} ${said}`), `${name}: ${stderr}`);
+      });
+    }
+  },
+);
+
 Borders("files of the machine cannot be read, written or removed by any way", async (ground) => {
   const host = path.join(ground.folder, "host");
   const secret = crypto.randomBytes(16).toString("hex");

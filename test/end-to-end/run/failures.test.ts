@@ -140,6 +140,36 @@ const SAID: readonly (readonly [string, string, RegExp, RegExp])[] = [
     /^ {2}hint: make the group in a RUN before it, for instance with groupadd, or use a number in USER$/m,
   ],
   [
+    "a folder mounted over a file",
+    "FROM busybox\nRUN --mount=type=cache,target=/etc/passwd true\n",
+    /^Dockerfile:2:1: a folder cannot be mounted over \/etc\/passwd, a file$/m,
+    /^ {2}hint: give the mount another target, or remove what is there in a step before$/m,
+  ],
+  [
+    "a file mounted over a folder",
+    "FROM busybox\nRUN --mount=type=bind,source=Dockerfile,target=/etc true\n",
+    /^Dockerfile:2:1: a file cannot be mounted over \/etc, a folder$/m,
+    /^ {2}hint: give the mount another target, or remove what is there in a step before$/m,
+  ],
+  [
+    "a mount below a file",
+    "FROM busybox\nRUN --mount=type=tmpfs,target=/etc/passwd/below true\n",
+    /^Dockerfile:2:1: nothing can be mounted at \/etc\/passwd\/below: a file is on the way there$/m,
+    /^ {2}hint: give the mount another target, or remove what is there in a step before$/m,
+  ],
+  [
+    "a mount at the end of a loop of links",
+    "FROM busybox\nRUN ln -s /b /a && ln -s /a /b\nRUN --mount=type=tmpfs,target=/a/x true\n",
+    /^Dockerfile:3:1: nothing can be mounted at \/a\/x: the way there has no end$/m,
+    /^ {2}hint: give the mount another target, or remove what is there in a step before$/m,
+  ],
+  [
+    "a working folder that has become a file",
+    "FROM busybox\nWORKDIR /a\nRUN cd / && rmdir /a && touch /a\nRUN pwd\n",
+    /^Dockerfile:4:1: the working directory \/a is no folder$/m,
+    /^ {2}hint: a step before has put something else there, or WORKDIR has another path$/m,
+  ],
+  [
     "a signal",
     "FROM busybox\nRUN sh -c 'kill -9 $$'; exit $?\n",
     /did not complete successfully: exit code: 137$/m,

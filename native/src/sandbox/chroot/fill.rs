@@ -44,21 +44,22 @@ pub fn fill(tree: &mut Tree, plan: &SandboxPlan) -> Result<Vec<Service>> {
 }
 
 fn put(tree: &mut Tree, mount: &SandboxMount) -> Result<Option<Service>> {
+    let (_, kind) = target(mount)?;
     match mount {
         SandboxMount::Bind { source, target, .. } => {
-            let spot = tree.free(target)?;
+            let spot = tree.free(target, kind)?;
             tree.move_in(source, spot).map(|()| None)
         }
         SandboxMount::View { target, .. } => {
             let source = view_source(mount)?;
-            let spot = tree.free(target)?;
+            let spot = tree.free(target, kind)?;
             tree.move_in(&source, spot).map(|()| None)
         }
         SandboxMount::Tmpfs { target, mode, .. } => put_folder(tree, target, *mode).map(|_| None),
         // What may be read only is a secret: it is not to be on a disk.
         SandboxMount::File { target, content, mode, uid, gid, read_only: true } => {
             let content = decoded(content, target)?;
-            let spot = tree.free(target)?;
+            let spot = tree.free(target, kind)?;
             let folder = fcntl_dupfd_cloexec(&spot.folder, 0).called("dup")?;
             let (name, spare) = (spot.name.clone(), tree.next_aside()?);
             tree.remove_later(spot);
@@ -67,13 +68,13 @@ fn put(tree: &mut Tree, mount: &SandboxMount) -> Result<Option<Service>> {
         }
         SandboxMount::File { target, content, mode, uid, gid, read_only: false } => {
             let content = decoded(content, target)?;
-            put_with(tree, target, *mode, (*uid, *gid), |spot| {
+            put_with(tree, (target, kind), *mode, (*uid, *gid), |spot| {
                 std::fs::write(path_of(&spot.folder, &spot.name), content).called(format_args!("open({target})"))
             })?;
             Ok(None)
         }
         SandboxMount::Socket { source, target, mode, uid, gid } => {
-            let listener = put_with(tree, target, *mode, (*uid, *gid), |spot| {
+            let listener = put_with(tree, (target, kind), *mode, (*uid, *gid), |spot| {
                 // An address has room for 107 bytes only.
                 fchdir(&spot.folder).called("fchdir")?;
                 let listener = UnixListener::bind(OsStr::from_bytes(&spot.name)).called(format_args!("bind({target})"));
@@ -88,12 +89,12 @@ fn put(tree: &mut Tree, mount: &SandboxMount) -> Result<Option<Service>> {
 /// Makes something at a path, and gives it its owner and permissions.
 fn put_with<T>(
     tree: &mut Tree,
-    target: &str,
+    (target, kind): (&str, Kind),
     mode: u32,
     (uid, gid): (u32, u32),
     make: impl FnOnce(&Spot) -> Result<T>,
 ) -> Result<T> {
-    let spot = tree.free(target)?;
+    let spot = tree.free(target, kind)?;
     let made = keeping_times(spot.folder.as_fd(), || {
         let made = make(&spot)?;
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -109,7 +110,7 @@ fn put_with<T>(
 
 /// Makes an empty folder at a path of the tree; gives a path of it for this process.
 fn put_folder(tree: &mut Tree, target: &str, mode: u32) -> Result<PathBuf> {
-    let opened = put_with(tree, target, mode, (0, 0), |spot| {
+    let opened = put_with(tree, (target, Kind::Folder), mode, (0, 0), |spot| {
         mkdirat(&spot.folder, &*spot.name, Mode::from_raw_mode(0o700)).called(format_args!("mkdir({target})"))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&spot.folder, &*spot.name, flags, Mode::empty()).called(format_args!("open({target})"))

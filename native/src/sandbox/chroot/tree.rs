@@ -69,7 +69,7 @@ impl Tree {
 
     /// Makes a mount point where none is. It is to be found there by others, and goes in the end.
     pub fn make_point(&mut self, path: &str, kind: Kind) -> Result<()> {
-        let Some(spot) = self.free_if_missing(path)? else { return Ok(()) };
+        let Some(spot) = self.free_if_missing(path, kind)? else { return Ok(()) };
         keeping_times(spot.folder.as_fd(), || match kind {
             Kind::Folder => mkdirat(&spot.folder, &*spot.name, Mode::from_raw_mode(0o755)).called("mkdir"),
             Kind::File => make_file(spot.folder.as_fd(), &spot.name).map(drop).called("open"),
@@ -79,11 +79,11 @@ impl Tree {
     }
 
     /// Frees the place of a path: folders that lead there are made, what is there already is kept aside.
-    pub fn free(&mut self, path: &str) -> Result<Spot> {
-        if let Some(spot) = self.free_if_missing(path)? {
+    pub fn free(&mut self, path: &str, kind: Kind) -> Result<Spot> {
+        if let Some(spot) = self.free_if_missing(path, kind)? {
             return Ok(spot);
         }
-        let mut place = self.find(path)?;
+        let mut place = Place::of_mount(self.root.as_fd(), path, kind)?;
         let Some((name, there)) = place.there.pop().filter(|_| !place.there.is_empty()) else {
             return Err(crate::sandbox::fault::fault("a mount over /", Errno::INVAL));
         };
@@ -196,13 +196,9 @@ impl Tree {
         Ok(format!("{}/{}", self.aside, self.moved))
     }
 
-    fn find(&self, path: &str) -> Result<Place> {
-        Place::find(self.root.as_fd(), path.as_bytes()).called(format_args!("the mount point {path}"))
-    }
-
     /// The place of a path that is missing; folders that lead there are made.
-    fn free_if_missing(&mut self, path: &str) -> Result<Option<Spot>> {
-        let place = self.find(path)?;
+    fn free_if_missing(&mut self, path: &str, kind: Kind) -> Result<Option<Spot>> {
+        let place = Place::of_mount(self.root.as_fd(), path, kind)?;
         let Some((name, above)) = place.missing.split_last() else { return Ok(None) };
         let mut folder = fcntl_dupfd_cloexec(place.last().called("open")?, 0).called("dup")?;
         for name in above {
@@ -279,10 +275,10 @@ mod tests {
         std::fs::write(outer.path().join("cache/kept"), "1").unwrap();
         let before = state(Path::new(&path));
         let mut tree = Tree::open(&path).unwrap();
-        let spot = tree.free("/etc/hosts").unwrap();
+        let spot = tree.free("/etc/hosts", Kind::File).unwrap();
         keeping_times(spot.folder.as_fd(), || Ok(std::fs::write(format!("{path}/etc/hosts"), "ours")?)).unwrap();
         tree.remove_later(spot);
-        let spot = tree.free("/link/full").unwrap();
+        let spot = tree.free("/link/full", Kind::Folder).unwrap();
         tree.move_in(outer.path().join("cache").to_str().unwrap(), spot).unwrap();
         tree.make_point("/new/deep/point", Kind::Folder).unwrap();
         tree.make_point("/new/file", Kind::File).unwrap();
@@ -312,7 +308,7 @@ mod tests {
         std::fs::create_dir(outer.path().join("machine")).unwrap();
         std::fs::write(outer.path().join("machine/hosts"), "precious").unwrap();
         let mut tree = Tree::open(&path).unwrap();
-        let spot = tree.free("/etc/hosts").unwrap();
+        let spot = tree.free("/etc/hosts", Kind::File).unwrap();
         std::fs::write(format!("{path}/etc/hosts"), "ours").unwrap();
         tree.remove_later(spot);
         std::fs::rename(format!("{path}/etc"), format!("{path}/elsewhere")).unwrap();

@@ -8,7 +8,7 @@ use super::place::Kind;
 use super::protocol::{Mode, Network, SandboxPlan, SandboxRoot, Security};
 use super::rights::{drop_rights, kept_capabilities, set_limits, Ids};
 use super::seccomp;
-use crate::failure::{Failure, Result};
+use crate::failure::{Code, Failure, Result};
 use crate::unpack::implied;
 use mounts::{Ready, Root};
 use rustix::fs::{openat, OFlags, CWD};
@@ -159,8 +159,14 @@ fn change_root(root: &Root) -> Result<()> {
 }
 
 pub fn go_to(directory: &str) -> Result<()> {
-    std::fs::create_dir_all(directory).called(format_args!("mkdir({directory})"))?;
-    chdir(directory).called(format_args!("chdir({directory})"))
+    let made = std::fs::create_dir_all(directory).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    match made.and_then(|()| chdir(directory)) {
+        // What is there is told of, and not that a folder cannot be made.
+        Err(Errno::NOTDIR | Errno::EXIST | Errno::LOOP) => {
+            Err(Failure::new(Code::Directory, format!("the working directory {directory} is no folder")))
+        }
+        done => done.called(format_args!("chdir({directory})")),
+    }
 }
 
 /// The caller's keys are not the step's. Where there is no such thing as keys, or none may be made, there is no access

@@ -23,8 +23,8 @@ pub struct Root {
 impl Root {
     /// The place of a path, to be mounted on; made when it is missing.
     pub fn point(&self, path: &str, kind: Kind) -> Result<OwnedFd> {
-        let place = Place::find(self.folder.as_fd(), path.as_bytes());
-        place.and_then(|place| place.make(kind)).called(format_args!("the mount point {path}"))
+        let place = Place::of_mount(self.folder.as_fd(), path, kind)?;
+        place.make(kind).called(format_args!("the mount point {path}"))
     }
 
     /// The place of a path, unless it is missing.

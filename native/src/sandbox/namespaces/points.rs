@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub fn make_missing(merged: BorrowedFd<'_>, points: &[(&str, Kind)], output: &str) -> Result<bool> {
     let mut copies: BTreeMap<Vec<Vec<u8>>, (OwnedFd, OwnedFd)> = BTreeMap::new();
     for (path, kind) in points {
-        let place = Place::find(merged, path.as_bytes()).called(format_args!("the mount point {path}"))?;
+        let place = Place::of_mount(merged, path, *kind)?;
         if !place.missing.is_empty() {
             make_one(place, *kind, output, &mut copies)?;
         }

@@ -2,7 +2,7 @@
 //! itself: it is gone from the sandbox with the old root.
 use crate::failure::{Code, Failure, Result};
 use crate::record::{Record, STAT};
-use crate::sandbox::fault::Called;
+use crate::sandbox::fault::{ids_fault, Called};
 use crate::sandbox::fuse::{self, Layers};
 use crate::sandbox::protocol::Owners;
 use rustix::fs::{
@@ -79,8 +79,9 @@ impl Staging {
     /// which every process has, whatever it is told.
     fn give(&self, name: &str, mode: u32, uid: u32, gid: u32, owners: Owners) -> Result<()> {
         if owners == Owners::Real {
-            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            chownat(&self.folder, name, Some(uid), Some(gid), AtFlags::empty()).called("chown(a file)")?;
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            chownat(&self.folder, name, owner.0, owner.1, AtFlags::empty())
+                .map_err(|error| ids_fault(uid, gid, "chown(a file)", error))?;
         }
         chmodat(&self.folder, name, Mode::from_raw_mode(mode), AtFlags::empty()).called("chmod(a file)")
     }
