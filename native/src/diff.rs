@@ -11,6 +11,7 @@ use crate::session::{Job, Outcome};
 use crate::source::Sources;
 use crate::table::Table;
 use changes::Changed;
+use marking::Marked;
 use parents::{is_like_mark, Parents};
 use rustix::fs::FileType;
 use walk::{walk, Item};
@@ -24,8 +25,8 @@ mod walk;
 const PLAIN: Compression = Compression { kind: CompressionKind::None, level: 0 };
 
 pub fn mark(request: Mark, job: &Job) -> Outcome {
-    let entries = marking::mark(&request.root, &request.output, job)?;
-    Ok((Reply::Marked { id: request.id, entries }, Vec::new()))
+    let Marked { entries, raises } = marking::mark(&request.root, &request.output, job)?;
+    Ok((Reply::Marked { id: request.id, entries, raises }, Vec::new()))
 }
 
 pub fn diff(request: Diff, job: &Job) -> Outcome {

@@ -232,6 +232,7 @@ pub enum Reply {
     Marked {
         id: u64,
         entries: u64,
+        raises: bool,
     },
     Diffed {
         id: u64,

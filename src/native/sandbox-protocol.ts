@@ -164,7 +164,8 @@ export interface SandboxPlan {
  */
 export type SandboxRoot =
   | { readonly kind: "overlay"; readonly lower: readonly string[]; readonly scratch: string }
-  | { readonly kind: "copy"; readonly path: string };
+  /** `raises`: see `Marked`. */
+  | { readonly kind: "copy"; readonly path: string; readonly raises?: boolean };
 
 export type SandboxMount =
   /** A folder or file of the machine, as it is. With a copied root it is moved there for the time of the step. */
@@ -257,6 +258,11 @@ export interface Marked {
   readonly reply: "marked";
   readonly id: number;
   readonly entries: number;
+  /**
+   * Whether there are set-id programs besides those that nearly every base has, as sudo is one. Where a filter would take
+   * their effect from a user's processes, these are not filtered then.
+   */
+  readonly raises: boolean;
 }
 
 export interface Diffed {

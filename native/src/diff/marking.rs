@@ -8,10 +8,19 @@ use crate::output::Output;
 use crate::root::Root;
 use crate::session::Job;
 use crate::table::compare_tree_order;
-use rustix::fs::{fchmod, fstat, openat, Mode, OFlags, CWD};
+use rustix::fs::{fchmod, fstat, openat, FileType, Mode, OFlags, CWD};
 use std::cmp::Ordering;
 use std::io::{BufWriter, Write};
 use std::time::{Duration, Instant};
+
+/// Set-id programs that nearly every base has and no step of a user needs: they ask for a password, or for a terminal, or
+/// serve a machine that runs.
+const USUAL: &str = "
+at bbsuid bsd-write bwrap chage chfn chsh crontab dbus-daemon-launch-helper dotlockfile expiry fusermount fusermount3
+gpasswd grub2-set-bootflag locate mlocate mount mount.nfs newgidmap newgrp newuidmap ntfs-3g pam_extrausers_chkpwd
+pam_timestamp_check passwd pkexec plocate polkit-agent-helper-1 pppd sg ssh-agent ssh-keysign su umount unix_chkpwd
+userhelper utempter wall write write.ul
+";
 
 const MAGIC: &[u8; 4] = b"KBMK";
 const VERSION: u32 = 1;
@@ -22,9 +31,16 @@ const RECORD: usize = 36;
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(1);
 
+/// What is known of a tree that was marked.
+pub struct Marked {
+    /// Number of paths.
+    pub entries: u64,
+    /// See `Marked` in `src/native/sandbox-protocol.ts`.
+    pub raises: bool,
+}
+
 /// Writes down what is in the tree, and waits until whatever changes has another ctime than all that is in it now.
-/// Number of paths.
-pub fn mark(root: &str, output: &str, job: &Job) -> Result<u64> {
+pub fn mark(root: &str, output: &str, job: &Job) -> Result<Marked> {
     let items = walk(&Root::open(root)?, job)?;
     let newest = items.iter().map(|item| item.changed).max().unwrap_or_default();
     let mut file = Output::create(output)?;
@@ -46,7 +62,19 @@ pub fn mark(root: &str, output: &str, job: &Job) -> Result<u64> {
     writer.flush()?;
     drop(writer);
     file.keep();
-    Ok(items.len() as u64)
+    Ok(Marked { entries: items.len() as u64, raises: items.iter().any(raises) })
+}
+
+/// Whether who executes a file becomes somebody else, without a password and beyond what the file itself needs it for.
+fn raises(item: &Item) -> bool {
+    const EXECUTABLE: u32 = 0o111;
+    let is_set_user = item.mode & libc::S_ISUID != 0;
+    let is_set_group = item.mode & libc::S_ISGID != 0 && item.mode & libc::S_IXGRP != 0;
+    let (_, name) = crate::folders::split(&item.path);
+    item.kind == FileType::RegularFile
+        && item.mode & EXECUTABLE != 0
+        && (is_set_user || is_set_group)
+        && !USUAL.split_ascii_whitespace().any(|usual| usual.as_bytes() == name)
 }
 
 /// Waits until the file system's clock, which ticks in milliseconds, is beyond a time. Returns what it shows.
@@ -160,5 +188,34 @@ impl<'a> Records<'a> {
         self.rest = rest;
         let changed = (eight(0)? as i64, four(8)?);
         Some(Some(Record { path, changed, size: eight(12)?, inode: eight(20)?, kind: four(28)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn programs_that_make_somebody_else_of_their_user_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+        let output = |name: &str| folder.path().join(format!("mark-{name}")).to_str().unwrap().to_owned();
+        for (name, mode, expected) in [
+            ("plain", 0o755, false),
+            ("su", 0o4755, false),
+            ("locked", 0o2640, false),
+            ("kept", 0o4644, false),
+            ("as-mail", 0o2755, true),
+            ("sudo", 0o4755, true),
+        ] {
+            let path = root.join("usr/bin").join(name);
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let marked = mark(root.to_str().unwrap(), &output(name), &Job::silent()).unwrap();
+            assert_eq!(marked.raises, expected, "{name}");
+            std::fs::remove_file(path).unwrap();
+        }
     }
 }

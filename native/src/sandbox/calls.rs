@@ -65,6 +65,24 @@ pub fn keep_standard_streams_only() -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// The user by whom the kernel judges this thread's access to files, setfsuid(2). It does not say whether it took it.
+pub fn set_file_user(uid: u32) {
+    // SAFETY: the call changes an id of this thread and touches no memory.
+    unsafe { libc::syscall(libc::SYS_setfsuid, libc::c_long::from(uid)) };
+}
+
+/// The same for the group, setfsgid(2).
+pub fn set_file_group(gid: u32) {
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_setfsgid, libc::c_long::from(gid)) };
+}
+
+/// The supplementary groups of this thread alone, setgroups(2).
+pub fn set_own_groups(groups: &[u32]) -> rustix::io::Result<()> {
+    // SAFETY: the kernel reads as many ids as there are.
+    result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) }).map(drop)
+}
+
 /// `CLOSE_RANGE_CLOEXEC` of linux/close_range.h.
 const CLOSE_ON_EXEC: libc::c_long = 1 << 2;
 

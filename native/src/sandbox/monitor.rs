@@ -137,8 +137,9 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
     let owners = mode == Mode::Single && plan.owners == Owners::Recorded;
     let (lower, upper) = match &plan.root {
         SandboxRoot::Overlay { lower, scratch } => (lower.clone(), format!("{scratch}/upper")),
-        SandboxRoot::Copy { path } => (vec![path.clone()], path.clone()),
+        SandboxRoot::Copy { path, .. } => (vec![path.clone()], path.clone()),
     };
+    let tree = upper.clone();
     let start = Credentials { uid: plan.uid, gid: plan.gid, groups: plan.groups.clone() };
     let users = owners && plan.uid != 0;
     let is_chroot = mode == Mode::Chroot;
@@ -182,6 +183,7 @@ fn supervised(mode: Mode, plan: &SandboxPlan) -> Supervised {
         sockets,
         upper: Some(upper),
         proc: is_chroot,
+        root: if is_chroot { Some(tree) } else { None },
         processes: is_chroot,
         hostname,
         read_only,

@@ -156,8 +156,15 @@ pub struct SandboxPlan {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 pub enum SandboxRoot {
-    Overlay { lower: Vec<String>, scratch: String },
-    Copy { path: String },
+    Overlay {
+        lower: Vec<String>,
+        scratch: String,
+    },
+    Copy {
+        path: String,
+        #[serde(default)]
+        raises: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 use super::fault::{fault, ids_fault, Called};
 use super::protocol::{ResourceLimit, SandboxPlan, Security};
 use crate::failure::{Code, Failure, Result};
+use rustix::fs::{fchown, fstat, FileType};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{
@@ -65,6 +66,7 @@ pub fn drop_rights(plan: &SandboxPlan, ids: Ids, kept: Option<CapabilitySet>) ->
         bound(kept)?;
     }
     if ids == Ids::Planned {
+        give_output(plan)?;
         let groups: Vec<Gid> = plan.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         set_thread_groups(&groups).called(format_args!("setgroups({:?})", plan.groups))?;
         let gid = Gid::from_raw(plan.gid);
@@ -77,6 +79,20 @@ pub fn drop_rights(plan: &SandboxPlan, ids: Ids, kept: Option<CapabilitySet>) ->
     let has = had.permitted.intersection(kept.unwrap_or(CapabilitySet::all()));
     let sets = CapabilitySets { effective: has, permitted: has, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).called("capset")
+}
+
+/// Lets a user open by name what it writes to anyway, as docker does: /dev/stdout is this process's pipe.
+fn give_output(plan: &SandboxPlan) -> Result<()> {
+    let own = rustix::process::geteuid();
+    for (name, stream) in [("stdout", rustix::stdio::stdout()), ("stderr", rustix::stdio::stderr())] {
+        let found = fstat(stream).called(format_args!("fstat({name})"))?;
+        let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
+        if plan.uid != 0 && is_pipe && found.st_uid == own.as_raw() {
+            fchown(stream, Some(Uid::from_raw(plan.uid)), None)
+                .map_err(|error| ids_fault(plan.uid, plan.gid, format_args!("fchown({name})"), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is not `kept` from what any program can ever get.

@@ -111,15 +111,17 @@ export class CopyRoots implements Roots {
     const tree = this.#take(wanted) ?? { path: makeFolder(this.#tools), layers: [] };
     const discard = () => this.#sandbox.client.remove({ paths: [tree.path] });
     const mark = this.#tools.store.temporaryPath();
+    let raises: boolean;
     try {
       for (const layer of snapshot.layers.slice(tree.layers.length)) await this.#lay(tree, layer);
-      await this.#sandbox.client.mark({ root: tree.path, output: mark }, { signal: this.#tools.signal });
+      const marking = this.#sandbox.client.mark({ root: tree.path, output: mark }, { signal: this.#tools.signal });
+      raises = (await marking).raises;
     } catch (error) {
       await discard();
       throw error;
     }
     return {
-      root: { kind: "copy", path: tree.path },
+      root: { kind: "copy", path: tree.path, raises },
       tree: { kind: "copy", root: tree.path, mark },
       keep: async (layer) => {
         await this.#sandbox.client.remove({ paths: [mark] });

@@ -44,7 +44,7 @@ impl Service {
 /// Calls `action` while the tree has everything in it that the plan wants there, and takes it out again, whatever came of
 /// that.
 pub fn with_tree<T>(plan: &SandboxPlan, action: impl FnOnce(Vec<Service>) -> Result<T>) -> Result<T> {
-    let SandboxRoot::Copy { path } = &plan.root else {
+    let SandboxRoot::Copy { path, .. } = &plan.root else {
         return Err(Failure::new(Code::Sandbox, "nothing can be mounted here: the root has to be a copy"));
     };
     changed(Tree::open(path)?, |tree| fill::fill(tree, plan), action)
@@ -52,7 +52,7 @@ pub fn with_tree<T>(plan: &SandboxPlan, action: impl FnOnce(Vec<Service>) -> Res
 
 /// The same where mounts can be made, but not an overlay: only the mount points are put into the tree.
 pub fn with_points<T>(plan: &SandboxPlan, action: impl FnOnce(Vec<Service>) -> Result<T>) -> Result<T> {
-    let SandboxRoot::Copy { path } = &plan.root else { return action(Vec::new()) };
+    let SandboxRoot::Copy { path, .. } = &plan.root else { return action(Vec::new()) };
     let make = |tree: &mut Tree| {
         for folder in ["/proc", "/dev", "/sys"] {
             tree.make_point(folder, Kind::Folder)?;
@@ -88,7 +88,7 @@ pub fn enter(plan: &SandboxPlan, handover: &OwnedFd) -> Failure {
 /// Step 1, the tree, is done before there is this process.
 fn set_up(plan: &SandboxPlan, handover: &OwnedFd) -> Result<()> {
     // 2. The root. What it was can only be reached by who has CAP_SYS_CHROOT, or has it open: the command has neither.
-    let SandboxRoot::Copy { path } = &plan.root else { return Err(fault("chroot", Errno::INVAL)) };
+    let SandboxRoot::Copy { path, raises } = &plan.root else { return Err(fault("chroot", Errno::INVAL)) };
     rustix::process::chroot(path.as_str()).called(format_args!("chroot({path})")).step(2, "root")?;
     rustix::process::chdir("/").called("chdir(/)").step(2, "root")?;
     // 3. The working directory.
@@ -97,17 +97,18 @@ fn set_up(plan: &SandboxPlan, handover: &OwnedFd) -> Result<()> {
     set_limits(&plan.limits).step(4, "limits")?;
     namespaces::leave_keyring().step(4, "keyring")?;
     // 5. System calls.
-    limit_calls(plan, handover).step(5, "filter of system calls")?;
+    limit_calls(plan, *raises, handover).step(5, "filter of system calls")?;
     // 6. Rights.
     let kept = kept_capabilities(plan.security, true);
     drop_rights(plan, Ids::Planned, kept).step(6, "rights")?;
     end_with_monitor().step(6, "rights")
 }
 
-/// Without CAP_SYS_ADMIN a filter costs the right to become somebody else by executing a file. Root has no need of that;
-/// others keep it rather than being filtered, unless they are to have no network: nothing else can see to that.
-fn limit_calls(plan: &SandboxPlan, handover: &OwnedFd) -> Result<()> {
-    if plan.uid != 0 && plan.network != Network::None {
+/// Without CAP_SYS_ADMIN a filter costs the right to become somebody else by executing a file. Where there are programs for
+/// just that, a step of a user keeps it rather than being filtered, unless it is to have no network: nothing else can see to
+/// that.
+fn limit_calls(plan: &SandboxPlan, raises: bool, handover: &OwnedFd) -> Result<()> {
+    if plan.uid != 0 && raises && plan.network != Network::None {
         return Ok(());
     }
     rustix::thread::set_no_new_privs(true).called("prctl(PR_SET_NO_NEW_PRIVS)")?;

@@ -106,7 +106,7 @@ fn stage(plan: &SandboxPlan, handover: &OwnedFd) -> Result<(Staging, Option<Owne
             }
             Ok((Staging::mount(&format!("{scratch}/root"), served)?, None))
         }
-        SandboxRoot::Copy { path } => {
+        SandboxRoot::Copy { path, .. } => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let tree =
                 openat(CWD, path.as_str(), flags, rustix::fs::Mode::empty()).called(format_args!("open({path})"))?;

@@ -73,6 +73,7 @@ const POINTS: &str = "unlink unlinkat rmdir rename renameat renameat2 link linka
 /// What may go through `/proc/self`, and what tells the machine's name.
 const PROC: &str = "
 uname open openat openat2 readlink readlinkat stat lstat newfstatat stat64 lstat64 fstatat64 statx access faccessat faccessat2
+chmod fchmodat
 ";
 
 /// What names a process, of which 0 is the caller.

@@ -254,6 +254,12 @@ pub struct Status {
 }
 
 impl Status {
+    /// The supplementary groups.
+    pub fn groups(text: &str) -> Vec<u32> {
+        let line = text.lines().find_map(|line| line.strip_prefix("Groups:"));
+        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
+    }
+
     fn parse(text: &str) -> Option<Status> {
         let field = |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()));
         let ids = |name: &str| {
@@ -284,5 +290,7 @@ mod tests {
             Status { process: 12, umask: 0o22, uid: (2, 4), gid: (6, 8), no_new_privileges: true, capabilities: 0xff };
         assert_eq!(Status::parse(text), Some(expected));
         assert_eq!(Status::parse("Name:\tUmask:\t0022\n"), None);
+        assert_eq!(Status::groups("Name:\tx\nGroups:\t4 27 1000 \nNStgid:\t1\n"), [4, 27, 1000]);
+        assert!(Status::groups("Groups:\t\n").is_empty());
     }
 }

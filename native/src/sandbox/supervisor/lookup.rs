@@ -65,6 +65,13 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+impl<'a> Lookup<'a> {
+    /// An absolute path, in a root that is known without any process in it.
+    pub fn below(proc: BorrowedFd<'a>, root: BorrowedFd<'a>, path: &'a [u8]) -> Self {
+        Lookup { proc, thread: 0, root, base: root, path, imitation: None, gate: None }
+    }
+}
+
 impl Lookup<'_> {
     pub fn open(&self, follow: bool) -> Result<OwnedFd, Errno> {
         match self.at_once(self.path, if follow { PLACE } else { ITSELF }) {

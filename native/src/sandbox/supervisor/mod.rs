@@ -7,6 +7,7 @@ mod facts;
 mod files;
 mod identities;
 mod ids;
+mod impersonation;
 mod links;
 mod lookup;
 mod making;
@@ -28,7 +29,9 @@ use facts::Facts;
 use files::State;
 use identities::Identities;
 pub use identities::SLACK;
+use impersonation::Impersonation;
 use links::Links;
+use lookup::Lookup;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fs::{openat, Mode, OFlags, CWD};
 use rustix::io::Errno;
@@ -57,6 +60,8 @@ pub struct Supervised {
     pub upper: Option<String>,
     /// What a process finds in /proc of itself, where a plain folder stands for it and nobody can change his root.
     pub proc: bool,
+    /// Path of the step's root on this machine, with `proc`.
+    pub root: Option<String>,
     /// Processes that did not come of the step are not there for it: where it has no pid namespace, and whoever serves is
     /// above all that came of it.
     pub processes: bool,
@@ -114,6 +119,8 @@ pub struct Supervisor {
     proc: OwnedFd,
     calls: HashMap<(u32, u32), (Abi, &'static str)>,
     state: State,
+    /// Whom this thread passes for.
+    user: Impersonation,
 }
 
 impl Supervisor {
@@ -128,7 +135,7 @@ impl Supervisor {
             .flat_map(|abi| traps.calls(*abi).into_iter().map(|(number, name)| ((abi.audit(), number), (*abi, name))));
         let links =
             if supervised.owners { Links::load(&supervised.lower, &supervised.viewed)? } else { Links::default() };
-        let state = State {
+        let mut state = State {
             identities: Identities::new(&supervised.start),
             links,
             root: None,
@@ -137,7 +144,15 @@ impl Supervisor {
             read_only: Vec::new(),
             points: Vec::new(),
         };
-        Ok(Supervisor { calls: calls.collect(), proc, state, supervised })
+        if let Some(path) = &supervised.root {
+            let root =
+                openat(CWD, path.as_str(), flags, Mode::empty()).map_err(|error| Failure::from(error).at(path))?;
+            let find = |path: &[u8]| Lookup::below(proc.as_fd(), root.as_fd(), path).open(true);
+            know_root(&mut state, &supervised, &root, find).map_err(|error| Failure::from(error).at(path))?;
+            state.root = Some(root);
+        }
+        let calls = calls.collect();
+        Ok(Supervisor { calls, proc, state, supervised, user: Impersonation::default() })
     }
 
     /// Answers until no process is held to the filter any more, or until `stop` can be read or is hung up; then writes the
@@ -205,7 +220,10 @@ impl Supervisor {
             root: None,
             imitation: None,
         };
-        // The caller may be of a user into whose process this one may not look, which is not needed for it.
+        if self.supervised.proc {
+            // Without the right to look into every process, one's own users may look into theirs.
+            self.user.become_owner(self.proc.as_fd(), asked.thread)?;
+        }
         if self.supervised.processes {
             if let Some(answer) = processes::answer(&caller)? {
                 return Ok(answer);
@@ -220,11 +238,16 @@ impl Supervisor {
                 self.state.is_one_root = false;
                 return Ok(Answer::CONTINUE);
             }
-            (_, None) if self.state.is_one_root => match first_root(&mut self.state, &self.supervised, &caller) {
-                // A process of another user, without the right to look at it: the kernel shall answer it.
-                Err(_) if !self.supervised.owners => return Ok(Answer::CONTINUE),
-                root => Some(root?),
-            },
+            (_, None) if self.state.is_one_root => {
+                let root = match caller.own_root() {
+                    // A process that may not be looked at: the kernel shall answer it.
+                    Err(_) if !self.supervised.owners => return Ok(Answer::CONTINUE),
+                    root => root?,
+                };
+                let find = |path: &[u8]| caller.open(libc::AT_FDCWD, path, true);
+                know_root(&mut self.state, &self.supervised, &root, find)?;
+                Some(root)
+            }
             (_, root) => root,
         };
         caller.root = root.as_ref().map(AsFd::as_fd);
@@ -235,29 +258,32 @@ impl Supervisor {
     }
 }
 
-/// Looks at the step's root when it is seen for the first time.
-fn first_root(state: &mut State, supervised: &Supervised, caller: &Caller<'_>) -> std::result::Result<OwnedFd, Errno> {
-    let root = caller.own_root()?;
-    state.links.set_root(Facts::of(&root)?.place().0);
+/// Looks at the step's root when it is seen for the first time. `find` opens a path in it.
+fn know_root(
+    state: &mut State,
+    supervised: &Supervised,
+    root: &OwnedFd,
+    find: impl Fn(&[u8]) -> std::result::Result<OwnedFd, Errno>,
+) -> std::result::Result<(), Errno> {
+    state.links.set_root(Facts::of(root)?.place().0);
     if supervised.proc {
-        let proc = caller.open(libc::AT_FDCWD, b"/proc", true)?;
-        let found = rustix::fs::fstat(&proc)?;
+        let found = rustix::fs::fstat(find(b"/proc")?)?;
         state.imitation = Some((found.st_dev, found.st_ino));
     }
     for (path, record) in &supervised.sockets {
-        let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
-        state.links.know(&Facts::of(&file)?, *record);
+        state.links.know(&Facts::of(find(path.as_bytes())?)?, *record);
     }
     let on_machine = |paths: &[String]| -> std::result::Result<Vec<Vec<u8>>, Errno> {
         let path_of = |path: &String| {
-            let file = caller.open(libc::AT_FDCWD, path.as_bytes(), true)?;
-            Ok(rustix::fs::readlink(caller::by_name(&file), Vec::new())?.into_bytes())
+            let file = find(path.as_bytes())?;
+            let name = format!("/proc/{}", caller::by_name(&file));
+            Ok(rustix::fs::readlink(name, Vec::new())?.into_bytes())
         };
         paths.iter().map(path_of).collect()
     };
     state.read_only = on_machine(&supervised.read_only)?;
     state.points = on_machine(&supervised.points)?;
-    Ok(root)
+    Ok(())
 }
 
 fn decide(state: &mut State, caller: &Caller<'_>, supervised: &Supervised) -> std::result::Result<Answer, Errno> {

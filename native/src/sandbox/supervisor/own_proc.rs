@@ -4,7 +4,7 @@ use super::caller::{by_name, Caller};
 use super::facts::Facts;
 use super::lookup::{Found, Through};
 use super::Answer;
-use rustix::fs::{fcntl_getfl, fcntl_setfl, openat, readlinkat, Mode, OFlags};
+use rustix::fs::{chmodat, fcntl_getfl, fcntl_setfl, openat, readlinkat, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Files that tell a process about itself, and nothing of the machine around it.
@@ -57,6 +57,8 @@ pub fn answer(caller: &Caller<'_>) -> Result<Option<Answer>, Errno> {
         "stat" | "stat64" | "access" => (libc::AT_FDCWD, 0, true),
         "faccessat" => (caller.int(0), 1, true),
         "faccessat2" => (caller.int(0), 1, caller.int(3) & libc::AT_SYMLINK_NOFOLLOW == 0),
+        "chmod" => (libc::AT_FDCWD, 0, true),
+        "fchmodat" => (caller.int(0), 1, true),
         _ => return Ok(None),
     };
     let Ok(text) = caller.path(path) else { return Ok(None) };
@@ -79,6 +81,7 @@ pub fn answer(caller: &Caller<'_>) -> Result<Option<Answer>, Errno> {
         "openat" => open(caller, found, caller.int(2)),
         "readlink" | "readlinkat" => link(caller, &found, path),
         "access" | "faccessat" | "faccessat2" => Ok(Some(Answer::value(0))),
+        "chmod" | "fchmodat" => set_mode(caller, &found, caller.argument(path + 1) as u32),
         _ => stat(caller, found),
     }
 }
@@ -145,6 +148,14 @@ fn stat(caller: &Caller<'_>, found: Found) -> Result<Option<Answer>, Errno> {
         let at = if matches!(caller.name, "newfstatat" | "fstatat64") { 2 } else { 1 };
         caller.write(caller.argument(at), &Facts::of(&file)?.plain(caller.abi))?;
     }
+    Ok(Some(Answer::value(0)))
+}
+
+/// C libraries change a file by this way that they have open for its path alone.
+fn set_mode(caller: &Caller<'_>, found: &Found, mode: u32) -> Result<Option<Answer>, Errno> {
+    let (Some(file), Through::Beyond { .. }) = (&found.file, found.through) else { return Ok(None) };
+    caller.check()?;
+    chmodat(caller.proc, by_name(file), Mode::from_raw_mode(mode & 0o7777), AtFlags::empty())?;
     Ok(Some(Answer::value(0)))
 }
 

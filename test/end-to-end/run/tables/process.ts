@@ -96,6 +96,28 @@ RUN id -u >/open/root; stat -c '%u:%g' /open/mine /open/numbered >/open/owners
     },
   },
   {
+    name: "USER: a step finds itself in /proc, and what it writes to by name in /dev",
+    build: `FROM debian
+RUN mkdir -m 0777 /open
+USER 1000:1000
+RUN echo "to out" >/dev/stdout && echo "to err" >/dev/stderr && echo twice | tee /dev/stderr >/open/seen; \\
+ cat /proc/self/comm >>/open/seen; readlink /proc/self/exe >>/open/seen; [ "$(cut -d' ' -f1 /proc/self/stat)" -gt 0 ] && echo number >>/open/seen; \\
+ grep -c VmRSS /proc/self/status >>/open/seen; hostname >>/open/seen; cat </dev/stdin >>/open/seen; bash -c 'cat <(echo substituted)' >>/open/seen; \\
+ perl -e 'print readlink("/proc/self/cwd"), "\\n"' >>/open/seen; mknod /open/device c 1 3 2>/dev/null || echo "no device" >>/open/seen
+`,
+    expected: {
+      "open/seen": {
+        text: "twice\ncat\n/usr/bin/readlink\nnumber\n1\nbuildkitsandbox\nsubstituted\n/\nno device\n",
+        owner: [1000, 1000],
+      },
+    },
+    check: (_, outcomes) => {
+      for (const [name, { stderr }] of outcomes) {
+        for (const said of [/ to out\n/, / to err\n/, / twice\n/]) assert.match(stderr, said, name);
+      }
+    },
+  },
+  {
     name: "USER: a step has none of root's rights over files",
     build: `FROM busybox
 RUN adduser -D -u 1500 someone && mkdir -m 0777 /open && mkdir -m 0700 /closed && echo s >/etc/secret && chmod 0600 /etc/secret
@@ -175,6 +197,19 @@ RUN { mknod /disk b $DISK; [ "$(head -c 4096 /disk | wc -c)" = 0 ] || echo "the 
 `,
     expected: { seen: { text: "" } },
     argv: ["--build-arg", `DISK=${disk()}`],
+  },
+  {
+    name: "C libraries that change a mode by way of a descriptor's name in /proc can do so",
+    build: `FROM debian
+RUN mkfifo -m 0751 /fifo && mknod -m 0640 /node c 1 3 && perl -e 'open my $f, ">", "/file" or die; chmod 0604, "/proc/self/fd/" . fileno $f or die $!'
+USER 1000
+RUN ! perl -e 'open my $f, "<", "/file" or die; chmod 0777, "/proc/self/fd/" . fileno $f or die $!' 2>/dev/null
+`,
+    expected: {
+      fifo: { type: "fifo", mode: 0o751, owner: [0, 0] },
+      node: { type: "char", mode: 0o640, device: [1, 3] },
+      file: { mode: 0o604 },
+    },
   },
   {
     name: "set-id programs that a step runs as a user have their effect, as sudo needs it",
