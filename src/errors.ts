@@ -57,6 +57,11 @@ export class KbuildError extends Error {
     return exitStatusOf(this.code);
   }
 
+  /** The same error, said of something: `subject: message`. */
+  about(subject: string): KbuildError {
+    return new KbuildError(this.code, `${subject}: ${this.message}`, this);
+  }
+
   /** The same error with facts added that it does not have yet; what it has is kept. */
   with(details: ErrorDetails): KbuildError {
     return new KbuildError(this.code, this.message, {

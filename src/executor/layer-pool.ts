@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { KbuildError } from "../errors.ts";
+import { type ErrorCode, KbuildError } from "../errors.ts";
 import { type EntryTable, EntryTable as Table } from "../layers/entry-table.ts";
 import { Tree } from "../layers/tree.ts";
 import type { NativeClient } from "../native/client.ts";
@@ -123,7 +123,7 @@ export class LayerPool {
     if (known !== undefined) return known;
     const index = this.#store.temporaryPath();
     const input = this.#store.blobPath(layer.blob.digest);
-    const reply = await this.#native.ingest(
+    const taken = this.#native.ingest(
       {
         input,
         index,
@@ -135,6 +135,7 @@ export class LayerPool {
       undefined,
       { signal: this.#signal },
     );
+    const reply = await ofLayer(layer, taken);
     this.keepIndex(layer.diffId, index, reply.tarSize);
     const made = this.#read(layer.diffId);
     if (made === undefined)
@@ -162,7 +163,7 @@ export class LayerPool {
     const index = this.#store.temporaryPath();
     const output = this.#store.temporaryPath();
     const { digest, size } = layer.blob;
-    const reply = await native.ingest(
+    const taken = native.ingest(
       {
         ...(bytes.kind === "file" ? { input: bytes.path } : {}),
         output,
@@ -176,6 +177,7 @@ export class LayerPool {
       bytes.kind === "stream" ? counted(bytes.open(), progress) : undefined,
       { signal: this.#signal },
     );
+    const reply = await ofLayer(layer, taken);
     this.#store.adoptBlob(output, digest, size);
     this.keepIndex(layer.diffId, index, reply.tarSize);
     await unpacker?.keep();
@@ -191,6 +193,18 @@ async function* counted(bytes: AsyncIterable<Uint8Array>, progress: PullProgress
     yield piece;
   }
 }
+
+/** Says of what is wrong in a layer which one it is: the step that needs it has nothing to do with it. */
+export async function ofLayer<T>(layer: LayerReference, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const isOfLayer = error instanceof KbuildError && OF_LAYER.includes(error.code);
+    throw isOfLayer ? error.about(`layer ${layer.blob.digest}`) : error;
+  }
+}
+
+const OF_LAYER: readonly ErrorCode[] = ["build.hostile", "registry.mismatch", "machine.ids"];
 
 /** How a layer's media type says that it is compressed. OCI image-spec layer.md. */
 export function compressionOf(blob: Descriptor): CompressionKind {

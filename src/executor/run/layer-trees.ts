@@ -4,7 +4,7 @@ import { identityOf } from "../../layers/identity.ts";
 import { storeFault } from "../../oci/layout/faults.ts";
 import type { DiffId } from "../../oci/types.ts";
 import type { Sandbox } from "../../sandbox/open.ts";
-import type { LayerUnpacker } from "../layer-pool.ts";
+import { type LayerUnpacker, ofLayer } from "../layer-pool.ts";
 import type { LayerReference } from "../state.ts";
 import type { Tools } from "../tools.ts";
 
@@ -78,7 +78,7 @@ export class LayerTrees {
     const { client, owners } = this.#sandbox;
     const blob = await pool.source(layer);
     const index = pool.indexPath(layer.diffId);
-    await client.unpack({ blob, index, output, form: "layer", owners }, { signal });
+    await ofLayer(layer, client.unpack({ blob, index, output, form: "layer", owners }, { signal }));
     makeParent(path);
     await client.move({ from: output, to: path });
     return path;

@@ -5,6 +5,7 @@ import type { ChangedTree, SandboxRoot } from "../../native/sandbox-protocol.ts"
 import { storeFault } from "../../oci/layout/faults.ts";
 import type { DiffId } from "../../oci/types.ts";
 import type { Sandbox } from "../../sandbox/open.ts";
+import { ofLayer } from "../layer-pool.ts";
 import type { LayerReference, Snapshot } from "../state.ts";
 import type { LayerTrees, TreeTools } from "./layer-trees.ts";
 
@@ -163,7 +164,7 @@ export class CopyRoots implements Roots {
   async #lay(tree: WorkTree, layer: LayerReference): Promise<void> {
     const { pool, signal } = this.#tools;
     await pool.ready(layer);
-    await this.#sandbox.client.unpack(
+    const unpacking = this.#sandbox.client.unpack(
       {
         blob: await pool.source(layer),
         index: pool.indexPath(layer.diffId),
@@ -173,6 +174,7 @@ export class CopyRoots implements Roots {
       },
       { signal },
     );
+    await ofLayer(layer, unpacking);
     tree.layers = [...tree.layers, layer.diffId];
   }
 }

@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { writeBase } from "../../conformance/base.ts";
+import { tarOf, writeBase } from "../../conformance/base.ts";
 import { KBUILD, type Kbuild, kbuildWith, type Outcome, run } from "../../support/command.ts";
 import { descendants, mountsOf, processes, until } from "../../support/processes.ts";
 import { Screen } from "../../support/screen.ts";
@@ -187,6 +187,20 @@ for (const isolation of ["userns", "single", "chroot"]) {
       assert.match(stderr, hint, name);
     }
     assert.equal(fs.readdirSync(path.join(kbuild.root, "tmp")), []);
+  });
+}
+
+for (const isolation of ["userns", "single", "chroot"]) {
+  Failures(`${isolation}: a layer that cannot be unpacked is named`, async () => {
+    const layer = await tarOf([{ name: "hard", type: "link", mode: 0o644, link: "nowhere" }]);
+    const layout = path.join(shared, `hostile-${isolation}`);
+    await writeBase(layout, [layer]);
+    const digest = "sha256:[0-9a-f]{64}";
+    const argv = [...PLAIN, "--isolation", isolation, "--build-context", `hostile=oci-layout://${layout}`];
+    const { status, stderr } = await newStore().run([...argv, contextOf("FROM hostile\nRUN true\n")]);
+    assert.is(status, 1, stderr);
+    const said = "hard: a hard link leads to a file that is not in its layer, which is not supported";
+    assert.match(stderr, new RegExp(`^Dockerfile:2:1: layer ${digest}: ${said}$`, "m"));
   });
 }
 
