@@ -2,6 +2,7 @@ import type { Build, BuildResult } from "../api.ts";
 import { type BuildRequest, buildRequest, type Style } from "./build-request.ts";
 import { command } from "./command.ts";
 import { buildOptions } from "./options.ts";
+import { sparingPulls } from "./pull-heap.ts";
 import { BatchWriter } from "./render/batch.ts";
 import { paintFor } from "./render/colors.ts";
 import { jsonLine } from "./render/json.ts";
@@ -46,7 +47,7 @@ function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
 async function show(style: Style, build: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
   const { stderr, env } = shell;
   const direct = new PacedWriter(stderr);
-  const events = direct.paced(build.events);
+  const events = sparingPulls(direct.paced(build.events));
   const writer = new BatchWriter(direct);
   const target = { write: (text: string) => writer.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
   try {
