@@ -1,7 +1,4 @@
 import type { BuildEvent } from "../api.ts";
-import { lazyBuiltin } from "../lazy-builtin.ts";
-
-const v8 = lazyBuiltin<typeof import("node:v8")>("node:v8");
 
 /**
  * Passes a build's events on. While layers are pulled V8 does not mark its heap step by step: what comes from a registry
@@ -11,19 +8,19 @@ const v8 = lazyBuiltin<typeof import("node:v8")>("node:v8");
  */
 export async function* sparingPulls(
   events: AsyncIterable<BuildEvent>,
-  setFlags: (flags: string) => void = (flags) => v8().setFlagsFromString(flags),
+  setFlags: (flags: string) => unknown = async (flags) => (await import("node:v8")).setFlagsFromString(flags),
 ): AsyncIterable<BuildEvent> {
   const pulled = new Set<string>();
-  const mark = (isOn: boolean): void => setFlags(isOn ? "--incremental-marking" : "--no-incremental-marking");
+  const mark = async (isOn: boolean) => setFlags(isOn ? "--incremental-marking" : "--no-incremental-marking");
   try {
     for await (const event of events) {
       const before = pulled.size;
       follow(event, pulled);
-      if (pulled.size > 0 !== before > 0) mark(pulled.size === 0);
+      if (pulled.size > 0 !== before > 0) await mark(pulled.size === 0);
       yield event;
     }
   } finally {
-    if (pulled.size > 0) mark(true);
+    if (pulled.size > 0) await mark(true);
   }
 }
 
