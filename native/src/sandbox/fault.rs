@@ -48,9 +48,11 @@ pub trait Stepped<T> {
 
 impl<T> Stepped<T> for Result<T> {
     fn step(self, number: u32, name: &str) -> Result<T> {
-        self.map_err(|failure| match failure.is_of_plan() {
-            true => failure,
-            false => Failure { message: format!("step {number} ({name}): {}", failure.message), ..failure },
+        self.map_err(|failure| {
+            if failure.is_of_plan() {
+                return failure;
+            }
+            Failure { message: format!("step {number} ({name}): {}", failure.message), ..failure }
         })
     }
 }

@@ -83,11 +83,14 @@ pub fn drop_rights(plan: &SandboxPlan, ids: Ids, kept: Option<CapabilitySet>) ->
 
 /// Lets a user open by name what it writes to anyway, as docker does: /dev/stdout is this process's pipe.
 fn give_output(plan: &SandboxPlan) -> Result<()> {
+    if plan.uid == 0 {
+        return Ok(());
+    }
     let own = rustix::process::geteuid();
     for (name, stream) in [("stdout", rustix::stdio::stdout()), ("stderr", rustix::stdio::stderr())] {
         let found = fstat(stream).called(format_args!("fstat({name})"))?;
         let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
-        if plan.uid != 0 && is_pipe && found.st_uid == own.as_raw() {
+        if is_pipe && found.st_uid == own.as_raw() {
             fchown(stream, Some(Uid::from_raw(plan.uid)), None)
                 .map_err(|error| ids_fault(plan.uid, plan.gid, format_args!("fchown({name})"), error))?;
         }

@@ -25,8 +25,9 @@ impl Impersonation {
             return Ok(());
         }
         let groups = if found.st_uid == 0 { Vec::new() } else { groups_of(proc, thread)? };
-        // As root, who may take any group.
+        // As root, who may take any group; and who it stays should that fail.
         set_file_user(0);
+        self.uid = 0;
         set_own_groups(&groups)?;
         set_file_group(found.st_gid);
         set_file_user(found.st_uid);
