@@ -1,6 +1,6 @@
 import { type BuildOptions, KbuildError, type OutputOptions } from "../api.ts";
+import { type buildOptions, PROGRESS } from "./build-options.ts";
 import type { Values } from "./option-table.ts";
-import { type buildOptions, PROGRESS } from "./options.ts";
 import { secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
 import { oneOf } from "./values.ts";
@@ -49,7 +49,8 @@ export async function buildRequest(
       buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
       target: values.target,
       labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
-      platform: values.platform,
+      platform: values.platform?.flat(),
+      annotations: values.annotation?.flat(),
       noCache: values.noCache,
       noCacheFilter: values.noCacheFilter?.flat(),
       pull: values.pull,
@@ -111,11 +112,6 @@ function contextOf(operands: readonly string[]): string {
   if (extra !== undefined) {
     throw new KbuildError("usage.operands", `a build has one context, but two are given: ${place} and ${extra}`, {
       hint: "does an option before it lack its value, or a value its quotes?",
-    });
-  }
-  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(place)) {
-    throw new KbuildError("usage.notSupported", `a context from a URL is not supported yet: ${place}`, {
-      hint: "fetch it first (git clone, curl), then build the folder",
     });
   }
   return place;

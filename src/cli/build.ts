@@ -1,7 +1,7 @@
 import type { Build, BuildResult } from "../api.ts";
+import { buildOptions } from "./build-options.ts";
 import { type BuildRequest, buildRequest, type Style } from "./build-request.ts";
 import { command } from "./command.ts";
-import { buildOptions } from "./options.ts";
 import { sparingPulls } from "./pull-heap.ts";
 import { BatchWriter } from "./render/batch.ts";
 import { paintFor } from "./render/colors.ts";

@@ -13,7 +13,8 @@ export function writeResults(
 /** What `docker buildx build --metadata-file` writes, with its keys. */
 function metadata({ digest, imageId, descriptor, tags }: BuildResult): string {
   const facts = {
-    "containerimage.config.digest": imageId,
+    // An index has no config.
+    ...(imageId === digest ? {} : { "containerimage.config.digest": imageId }),
     "containerimage.descriptor": descriptor,
     "containerimage.digest": digest,
     ...(tags.length > 0 ? { "image.name": tags.join(",") } : {}),

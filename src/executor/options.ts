@@ -4,9 +4,12 @@ import type { Isolation } from "../sandbox/detect.ts";
 import type { BuildEvent } from "./events.ts";
 
 export interface BuildOptions {
-  /** The build context: a folder's path, or a stream with a tar (plain, gzip, bzip2, xz, zstd) or a Dockerfile's text. */
+  /**
+   * The build context: a folder's path; the address of a git repository (`https://HOST/PATH.git#REF:FOLDER`), or of a tar or
+   * a Dockerfile by HTTP; or a stream with a tar (plain, gzip, bzip2, xz, zstd) or a Dockerfile's text.
+   */
   readonly context: string | AsyncIterable<Uint8Array>;
-  /** Path of the Dockerfile, relative to the working directory; default: `Dockerfile` in the context. */
+  /** Path of the Dockerfile, relative to the working directory, or its address; default: `Dockerfile` in the context. */
   readonly file?: string | undefined;
   /** The Dockerfile's text itself, instead of `file`. */
   readonly dockerfile?: string | undefined;
@@ -17,14 +20,19 @@ export interface BuildOptions {
   /** The stage to build; default: the last. */
   readonly target?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** `os/architecture[/variant]`; default: this machine's. */
-  readonly platform?: string | undefined;
+  /** Annotations of the image's manifest, of an index, or of their descriptors. */
+  readonly annotations?: readonly AnnotationOptions[] | undefined;
+  /**
+   * `os/architecture[/variant]`, one or several (as a list or with commas in between); default: this machine's. Of several
+   * the result is an index.
+   */
+  readonly platform?: string | readonly string[] | undefined;
   readonly noCache?: boolean | undefined;
   /** Names of stages whose steps are not looked up in the cache. */
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Ask the registry for every base first, even when the store has one of that name. */
   readonly pull?: boolean | undefined;
-  /** `name` -> folder, `docker-image://REF`, `oci-layout://DIR[:TAG|@DIGEST]`. */
+  /** `name` -> folder, `docker-image://REF`, `oci-layout://DIR[:TAG|@DIGEST]`, or the address of a repository or a file. */
   readonly buildContexts?: Readonly<Record<string, string>> | undefined;
   /** Default: `[{ type: "image" }]`. */
   readonly outputs?: readonly OutputOptions[] | undefined;
@@ -77,6 +85,19 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What an annotation is on. A descriptor's is on what leads to the manifest or the index. */
+export type AnnotationLevel = "manifest" | "index" | "manifest-descriptor" | "index-descriptor";
+
+/** OCI image-spec annotations.md; docker buildx build, "--annotation". */
+export interface AnnotationOptions {
+  /** Default: `manifest`. */
+  readonly level?: AnnotationLevel | undefined;
+  /** Of several platforms the one that it is for; default: all. */
+  readonly platform?: string | undefined;
+  readonly key: string;
+  readonly value: string;
+}
+
 /** Where a secret comes from: a file's content, an environment variable's value, or the value itself. At most 500 KiB. */
 export type SecretSource =
   | { readonly file: string }
@@ -113,7 +134,12 @@ export type OutputOptions =
       readonly name?: string | undefined;
     }
   /** The files of the image: as a tar (`-` is standard output), or in a folder. */
-  | { readonly type: "tar" | "local"; readonly dest: string };
+  | {
+      readonly type: "tar" | "local";
+      readonly dest: string;
+      /** Whether each platform has a folder of its own, `linux_amd64`; default: when there are several. */
+      readonly platformSplit?: boolean | undefined;
+    };
 
 export interface BuildResult {
   /** Digest of the manifest. */

@@ -1,41 +1,31 @@
+import { isAbsolute } from "node:path";
 import { KbuildError } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
-import { NativeClient } from "../native/client.ts";
-import { holdStore, type StoreUse } from "../oci/layout/in-use.ts";
-import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
-import { sweepTemporary } from "../oci/layout/sweep.ts";
+import { formatPlatform } from "../oci/platform.ts";
 import { canonicalName } from "../oci/reference.ts";
+import type { Platform } from "../oci/types.ts";
+import type { Dockerfile } from "../parser/instructions.ts";
 import { parseDockerfile } from "../parser/parser.ts";
+import { descriptorAnnotations } from "./annotations.ts";
 import { isProxyArgument, proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
-import { Cache } from "./cache.ts";
 import type { BuildContext } from "./context/build-context.ts";
-import {
-  type FoundDockerfile,
-  type FoundIgnore,
-  findDockerfile,
-  findIgnore,
-  readIgnore,
-} from "./context/dockerfile.ts";
-import { FolderContext, type FolderTools } from "./context/folder.ts";
-import { openContext } from "./context/open.ts";
+import { type FoundDockerfile, type FoundIgnore, findDockerfile, findIgnore } from "./context/dockerfile.ts";
+import { type ContextTools, downloadText, openContext } from "./context/locate.ts";
+import { namedContexts } from "./context/named.ts";
 import { reported } from "./context/reported.ts";
-import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
 import { checkLevel } from "./export/archive.ts";
-import { exportAll } from "./export/export.ts";
+import { exportAll, type PlatformImage } from "./export/export.ts";
 import { writeImage } from "./image.ts";
 import { type BuildInputs, readInputs } from "./inputs.ts";
-import { LayerPool } from "./layer-pool.ts";
 import type { BuildOptions, BuildResult, OutputOptions } from "./options.ts";
 import { type Plan, planBuild } from "./plan.ts";
-import { Registries } from "./registries.ts";
-import { openBuildSandbox } from "./run/sandbox.ts";
+import type { Remotes } from "./remote/remotes.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readSsh, type SshAgents } from "./run/ssh.ts";
-import { Worker } from "./run/worker.ts";
+import { inSession, type Session } from "./session.ts";
 import { StageGraph } from "./stage-graph.ts";
-import { Clock, type Tools } from "./tools.ts";
 
 /**
  * A build from its options to its outputs. Whatever happens, what it started has ended when it returns or throws, and
@@ -44,83 +34,98 @@ import { Clock, type Tools } from "./tools.ts";
  */
 export async function runBuild(options: BuildOptions, emitter: Emitter): Promise<BuildResult> {
   const inputs = readInputs(options);
-  const outputs = checkOutputs(options.outputs ?? [{ type: "image" }]);
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort(new KbuildError("interrupted", "the build was interrupted"));
-  options.signal?.addEventListener("abort", stop, { once: true });
-  const { signal } = stopping;
-  const native = new NativeClient();
-  const registries = new Registries({
-    env: inputs.env,
-    insecureRegistries: options.insecureRegistries ?? [],
-    signal,
-    warn: (message) => emitter.warn("Credentials", message),
-  });
+  const outputs = checkOutputs(options.outputs ?? [{ type: "image" }], inputs);
+  const { root, insecureRegistries, signal } = options;
+  return inSession({ inputs, emitter, root, insecureRegistries, signal }, (session) =>
+    buildInSession(session, { options, inputs, outputs, emitter }),
+  );
+}
+
+/** One of the builds of a session. */
+interface BuildRequest {
+  readonly options: BuildOptions;
+  readonly inputs: BuildInputs;
+  readonly outputs: readonly OutputOptions[];
+  readonly emitter: Emitter;
+}
+
+async function buildInSession(session: Session, request: BuildRequest): Promise<BuildResult> {
+  const { options, inputs, outputs, emitter } = request;
+  const { tools, registries, stop } = session;
   let context: BuildContext | undefined;
-  let used: Store | undefined;
-  let worker: Worker | undefined;
-  let use: StoreUse | undefined;
   let agents: SshAgents | undefined;
   try {
-    const store = openStore(options.root ?? defaultRoot(inputs.env), { create: true });
-    used = store;
-    use = holdStore(store);
     const secrets = await readSecrets(options.secrets, inputs.env);
-    agents = await readSsh(options.ssh, inputs.env);
-    const pool = new LayerPool(store, native, signal);
-    const clock = new Clock(inputs.epoch);
-    worker = new Worker({ store, pool, clock, signal }, () =>
-      openBuildSandbox(store, inputs.isolation, signal, (message) => emitter.warn("Sandbox", message)),
-    );
-    const tools: Tools = { store, cache: new Cache(store), native, pool, worker, texts: new Map(), clock, signal };
-    const folderTools: FolderTools = {
-      store,
-      native,
-      signal,
+    const ssh = await readSsh(options.ssh, inputs.env);
+    agents = ssh;
+    const remotes = once(async (): Promise<Remotes> => {
+      const { Remotes } = await import("./remote/remotes.ts");
+      const { store, native, signal } = tools;
+      return new Remotes({ store, native, registries, env: inputs.env, signal, emitter, secrets, agents: ssh });
+    });
+    const contextTools: ContextTools = {
+      store: tools.store,
+      native: tools.native,
+      signal: tools.signal,
       warn: (code, message) => emitter.warn(code, message),
       rereads: options.noCache === true,
-    };
-    const opened = await openContext(options.context, folderTools);
-    context = opened.context;
-    const found = await loadDockerfile(options, opened.dockerfile, context, emitter);
-    const ignore = await loadIgnore(found, context, emitter);
-    const plan = planDockerfile(found, inputs, options, emitter);
-    const graph = new StageGraph({
-      tools,
       emitter,
-      plan,
-      finder: new BaseFinder(tools, emitter, {
-        pull: options.pull === true,
-        buildContexts: inputs.buildContexts,
-        registry: () => registries.client(),
-      }),
-      given: inputs.given,
-      contextNames: new Set(inputs.buildContexts.keys()),
-      context: once(async () => reported(await contextOf(context).files(ignore.lines), emitter)),
-      namedContext: (name) => namedContext(name, inputs, folderTools),
-      ignoreRule: (rule) => `${ignore.name} line ${ignore.lines[rule]?.line ?? "?"}`,
-      supplies: {
-        settings: inputs.run,
-        proxies: proxyVariables(inputs.given),
-        secrets,
-        agent: async (id) => agents?.socket(id),
-      },
-      noCache: options.noCache === true,
-      noCacheFilter: options.noCacheFilter ?? [],
-      explain: options.explain === true,
-      place: identityOf("place", context.identity, found.name, options.target),
+      remotes,
+      keepsGit: isOn(inputs.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")),
+    };
+    const opened = await openContext(options.context, contextTools);
+    context = opened.context;
+    const found = await loadDockerfile(options, opened, contextTools);
+    const ignore = await loadIgnore(found, context, emitter);
+    const dockerfile = parseDockerfile(found.text, found.name);
+    for (const { code, message, location } of dockerfile.warnings) emitter.warn(code, message, location);
+    const { identity } = context;
+    const files = once(async () => reported(await contextOf(context).files(ignore.lines), emitter));
+    const namedContext = namedContexts(inputs.buildContexts, contextTools);
+    const finder = new BaseFinder(tools, emitter, {
+      pull: options.pull === true,
+      buildContexts: inputs.buildContexts,
+      registry: () => registries.client(),
     });
-    const { state } = await graph.run(stop);
+    const isOneOfMany = inputs.targetPlatforms.length > 1;
+    const images = inputs.targetPlatforms.map(async (platform): Promise<PlatformImage> => {
+      const plan = planDockerfile(dockerfile, platform, inputs, options, emitter);
+      const graph = new StageGraph({
+        tools,
+        emitter,
+        plan,
+        prefix: isOneOfMany ? formatPlatform(platform) : undefined,
+        finder,
+        given: inputs.given,
+        contextNames: new Set(inputs.buildContexts.keys()),
+        context: files,
+        namedContext,
+        remotes,
+        ignoreRule: (rule) => `${ignore.name} line ${ignore.lines[rule]?.line ?? "?"}`,
+        supplies: {
+          settings: inputs.run,
+          proxies: proxyVariables(inputs.given),
+          secrets,
+          agent: (id) => ssh.socket(id),
+        },
+        noCache: options.noCache === true,
+        noCacheFilter: options.noCacheFilter ?? [],
+        explain: options.explain === true,
+        place: identityOf("place", identity, found.name, options.target, isOneOfMany && formatPlatform(platform)),
+      });
+      const { state } = await graph.run(stop);
+      const own = descriptorAnnotations(inputs.annotations, "manifest", platform);
+      return { platform, image: writeImage(tools, state, options.labels ?? {}, own), snapshot: state.snapshot };
+    });
+    const built = await allOf(images);
     await tools.pool.settled();
-    await graph.keepNames();
-    const image = writeImage(tools, state, options.labels ?? {});
+    await finder.keepNames();
     const exported = await exportAll(
       tools,
       emitter,
-      { image, snapshot: state.snapshot, references: inputs.references },
+      { images: built, references: inputs.references, annotations: inputs.annotations },
       outputs,
     );
-    await sweep(store, worker);
     return {
       digest: exported.descriptor.digest,
       imageId: exported.id,
@@ -136,35 +141,45 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       warnings: emitter.warnings,
       duration: emitter.now(),
     };
-  } catch (error) {
-    // What killed builds left behind may be what the disk is full of, also for a process that then failed.
-    if (used !== undefined && options.signal?.aborted !== true) await sweep(used, worker, { force: true });
-    throw error;
   } finally {
-    options.signal?.removeEventListener("abort", stop);
-    stop();
-    try {
-      await Promise.all([native.close(), registries.close(), worker?.close(), agents?.close()]);
-    } finally {
-      context?.dispose();
-      use?.release();
-    }
+    await agents?.close();
+    context?.dispose();
   }
 }
 
-/** Removes what killed processes left in the store, also what only a sandbox may remove if there is one. */
-async function sweep(
-  store: Store,
-  worker: Worker | undefined,
-  options: { readonly force?: boolean } = {},
-): Promise<void> {
-  const stuck: string[] = [];
-  sweepTemporary(store, { ...options, stuck: (path) => stuck.push(path) });
-  await worker?.remove(stuck);
+/** Waits for all, so that nothing is under way when one of them fails; then the first that failed says why. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+  const settled = await Promise.allSettled(promises);
+  const failed = settled.filter((one) => one.status === "rejected");
+  const reason = failed.find((one) => !isInterruption(one.reason)) ?? failed[0];
+  if (reason !== undefined) throw reason.reason;
+  return settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
 }
 
-function checkOutputs(outputs: readonly OutputOptions[]): readonly OutputOptions[] {
+function isInterruption(error: unknown): boolean {
+  return error instanceof KbuildError && error.code === "interrupted";
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && /^(1|t|true)$/i.test(value);
+}
+
+function checkOutputs(outputs: readonly OutputOptions[], inputs: BuildInputs): readonly OutputOptions[] {
   for (const output of outputs) {
+    if (
+      (output.type === "tar" || output.type === "local") &&
+      output.platformSplit === false &&
+      inputs.targetPlatforms.length > 1
+    ) {
+      throw new KbuildError("usage.notSupported", "platform-split=false with several platforms is not supported", {
+        hint: "their files would replace each other: leave it out, and each platform has a folder",
+      });
+    }
+    if (output.type === "docker" && inputs.targetPlatforms.length > 1) {
+      throw new KbuildError("usage.output", "an archive for docker load has one platform", {
+        hint: "type=oci has several; or build one platform at a time",
+      });
+    }
     if (output.type !== "docker" && output.type !== "oci") continue;
     const { compression, compressionLevel } = output;
     if (compression !== undefined && compression !== "uncompressed") checkLevel(compression, compressionLevel);
@@ -184,22 +199,25 @@ function contextOf(context: BuildContext | undefined): BuildContext {
 
 async function loadDockerfile(
   options: BuildOptions,
-  fromStream: string | undefined,
-  context: BuildContext,
-  emitter: Emitter,
+  { context, dockerfile: fromStream, isLocal }: Awaited<ReturnType<typeof openContext>>,
+  tools: ContextTools,
 ): Promise<FoundDockerfile> {
+  const { emitter } = tools;
+  const { file } = options;
   const given = options.dockerfile ?? fromStream;
-  if (fromStream !== undefined && options.file !== undefined) {
-    throw new KbuildError("usage.stdin", `standard input is a Dockerfile, and so -f ${options.file} has no meaning`, {
+  if (fromStream !== undefined && file !== undefined) {
+    throw new KbuildError("usage.stdin", `the context is a Dockerfile itself, and so -f ${file} has no meaning`, {
       hint: "leave out -f, or send a tar that has the file",
     });
   }
-  const name = options.file ?? "Dockerfile";
+  const name = file ?? "Dockerfile";
   return emitter.run({ name: `[internal] load build definition from ${name}`, kind: "internal" }, async (reporter) => {
+    const isAddress = file !== undefined && /^https?:\/\//i.test(file) && URL.canParse(file);
+    const text = given ?? (isAddress ? await downloadText(new URL(file), tools) : undefined);
     const found: FoundDockerfile =
-      given === undefined
-        ? await findDockerfile(options.file, context, typeof options.context === "string")
-        : { name, text: given, beside: async () => undefined };
+      text === undefined
+        ? await findDockerfile(file, context, isLocal || (file !== undefined && isAbsolute(file)))
+        : { name, text, beside: async () => undefined };
     const bytes = Buffer.byteLength(found.text);
     reporter.progress({ part: "transferring dockerfile", done: bytes, unit: "bytes", finished: true });
     return found;
@@ -215,14 +233,18 @@ async function loadIgnore(dockerfile: FoundDockerfile, context: BuildContext, em
   });
 }
 
-function planDockerfile(found: FoundDockerfile, inputs: BuildInputs, options: BuildOptions, emitter: Emitter): Plan {
-  const dockerfile = parseDockerfile(found.text, found.name);
-  for (const { code, message, location } of dockerfile.warnings) emitter.warn(code, message, location);
+function planDockerfile(
+  dockerfile: Dockerfile,
+  targetPlatform: Platform,
+  inputs: BuildInputs,
+  options: BuildOptions,
+  emitter: Emitter,
+): Plan {
   const plan = planBuild(dockerfile, {
     target: options.target,
     given: inputs.given,
     buildPlatform: inputs.buildPlatform,
-    targetPlatform: inputs.targetPlatform,
+    targetPlatform,
     contextNames: new Set(inputs.buildContexts.keys()),
   });
   warnOfUnused(plan, inputs, emitter);
@@ -245,24 +267,6 @@ function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
       : "is not declared by any ARG and has no effect";
     emitter.warn("UnusedBuildArg", `the build argument ${name} ${why}`);
   }
-}
-
-async function namedContext(name: string, inputs: BuildInputs, tools: FolderTools): Promise<SourceTree | undefined> {
-  const source = inputs.buildContexts.get(name);
-  if (source === undefined || /^(?:docker-image|oci-layout):\/\//.test(source)) return undefined;
-  const context = new FolderContext(source, `the context "${name}"`, tools);
-  const text = await context.readText(".dockerignore");
-  const { lines } = readIgnore(".dockerignore", text ?? "");
-  const tree = await context.files(lines);
-  return {
-    label: tree.label,
-    roots: tree.roots,
-    blobs: tree.blobs,
-    statCache: tree.statCache,
-    select: (patterns, digest) => tree.select(patterns, digest),
-    neighbours: (path) => tree.neighbours(path),
-    ignoreRule: (rule) => `.dockerignore line ${lines[rule]?.line ?? "?"} of the context "${name}"`,
-  };
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -1,11 +1,14 @@
 import { KbuildError, type Location } from "../errors.ts";
+import { identityOf } from "../layers/identity.ts";
 import type { Word } from "../parser/instructions.ts";
 import { suggest } from "../parser/suggest.ts";
 import { type BaseFinder, type BaseImage, scratchState, stateOfImage } from "./base.ts";
+import { stateOfContext } from "./context-base.ts";
 import { SnapshotSource } from "./copy/snapshot-source.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
 import { findStageReference, type Plan, type PlannedStage, stageLabel } from "./plan.ts";
+import type { Remotes } from "./remote/remotes.ts";
 import type { RunSupplies } from "./run/prepare.ts";
 import { runStage, type StageBase, type StageResult } from "./stage.ts";
 import type { ImageState, Snapshot } from "./state.ts";
@@ -16,6 +19,8 @@ export interface StageGraphOptions {
   readonly tools: Tools;
   readonly emitter: Emitter;
   readonly plan: Plan;
+  /** What the names of steps begin with: the platform, when there are several. */
+  readonly prefix: string | undefined;
   readonly finder: BaseFinder;
   readonly given: ReadonlyMap<string, string>;
   readonly contextNames: ReadonlySet<string>;
@@ -23,6 +28,7 @@ export interface StageGraphOptions {
   readonly context: () => Promise<SourceTree>;
   /** Files of a named context that is a folder; undefined when the name is another kind. */
   readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
+  readonly remotes: () => Promise<Remotes>;
   readonly ignoreRule: (rule: number) => string;
   readonly supplies: RunSupplies;
   readonly noCache: boolean;
@@ -75,7 +81,8 @@ export class StageGraph {
   }
 
   async #start(index: number): Promise<StageResult> {
-    const { tools, emitter, plan, finder, given, explain, place, ignoreRule, supplies } = this.#options;
+    const { tools, emitter, plan, prefix, finder, given, explain, place, remotes, ignoreRule, supplies } =
+      this.#options;
     const planned = plan.stages[index];
     if (planned === undefined) throw new KbuildError("internal.plan", `there is no stage ${index}`);
     const { base, image } = await this.#base(planned);
@@ -90,11 +97,13 @@ export class StageGraph {
         if (image !== undefined) finder.fetchLayers(image, reporter, runs(planned, base.triggers));
       },
       sourceTree: (from, location) => this.#sourceTree(planned, from, location),
+      remotes,
       ignoreRule,
       supplies,
       useCache: !this.#options.noCache && !this.#isFiltered(planned),
       explain,
       place,
+      prefix,
       isOneOfMany: plan.dockerfile.stages.length > 1,
     });
   }
@@ -121,11 +130,30 @@ export class StageGraph {
       }
       case "context":
       case "image": {
+        const tree = origin.kind === "context" ? await this.#options.namedContext(origin.name) : undefined;
+        if (tree !== undefined) {
+          const state = await this.#contextState(origin.name, tree, planned);
+          return { base: { state, arguments: none, label: undefined, triggers: [] }, image: undefined };
+        }
         const image = await this.#image(origin.name, planned, stage.from.image.location);
         const triggers = image.config.config?.OnBuild ?? [];
         return { base: { state: stateOfImage(image), arguments: none, label: image.label, triggers }, image };
       }
     }
+  }
+
+  #contextState(name: string, tree: SourceTree, planned: PlannedStage): Promise<ImageState> {
+    const { tools, emitter, noCache, explain, place } = this.#options;
+    return stateOfContext(tools, emitter, {
+      name,
+      tree,
+      platform: planned.platform,
+      location: planned.stage.from.image.location,
+      stage: stageLabel(planned),
+      place: identityOf(place, "context", name),
+      useCache: !noCache && !this.#isFiltered(planned),
+      explain,
+    });
   }
 
   async #image(name: string, planned: PlannedStage, location: Location): Promise<BaseImage> {
