@@ -1,5 +1,6 @@
 /** The options of `kbuild build`. docker's names are docker's spelling; what is not there yet is refused by name. */
 import { annotation } from "./annotation-option.ts";
+import { cacheFrom, cacheTo } from "./cache-option.ts";
 import { debug, root } from "./common-options.ts";
 import type { OptionTable } from "./option-table.ts";
 import { COMPRESSIONS, output } from "./output-option.ts";
@@ -50,6 +51,7 @@ export const buildOptions = {
     group: "Image",
     help: "Annotation of the manifest, or of index, manifest-descriptor, …",
   },
+  squash: { names: "--squash", group: "Image", help: "One layer of all that the build makes on top of its base" },
   reproducible: {
     names: "--reproducible",
     group: "Image",
@@ -215,6 +217,22 @@ export const buildOptions = {
     group: "Cache",
     help: "Make every step of these stages",
   },
+  cacheFrom: {
+    names: "--cache-from",
+    argument: "SPEC",
+    several: true,
+    parse: cacheFrom,
+    group: "Cache",
+    help: "Cache to use: type=local,src=DIR; or an image that has its own",
+  },
+  cacheTo: {
+    names: "--cache-to",
+    argument: "SPEC",
+    several: true,
+    parse: cacheTo,
+    group: "Cache",
+    help: "Where the cache goes: type=local,dest=DIR[,mode=max]; inline",
+  },
   explain: { names: "--explain", group: "Cache", help: "Tell at length why steps were not in the cache" },
 
   output: {
@@ -340,20 +358,6 @@ export const buildOptions = {
   },
 
   push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
-  cacheFrom: {
-    names: "--cache-from",
-    argument: "SPEC",
-    several: true,
-    help: "Cache sources",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
-  },
-  cacheTo: {
-    names: "--cache-to",
-    argument: "SPEC",
-    several: true,
-    help: "Cache targets",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
-  },
   check: { names: "--check", help: "Only check", later: "" },
   policy: {
     names: "--policy",
@@ -363,7 +367,6 @@ export const buildOptions = {
     later: "name sources by digest: FROM NAME@sha256:…, ADD --checksum=…",
   },
   print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "" },
-  squash: { names: "--squash", help: "One layer", later: "" },
   stream: { names: "--stream", help: "Stream the context", later: "" },
   detach: { names: "--detach", help: "Build in the background", later: "" },
   invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },

@@ -24,6 +24,15 @@ export interface WrittenImage {
   readonly layers: readonly LayerReference[];
 }
 
+/** What an image gets besides what its Dockerfile says. */
+export interface ImageExtras {
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** Further members of the config. */
+  readonly members?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /**
  * Writes the config and the manifest of a finished image into the store. The same state gives the same bytes: the
  * image's time is that of its newest instruction, which the cache keeps. What was written before is known by the state
@@ -33,12 +42,11 @@ export interface WrittenImage {
 export function writeImage(
   tools: Tools,
   state: ImageState,
-  labels: Readonly<Record<string, string>>,
-  annotations?: Readonly<Record<string, string>> | undefined,
+  { labels = {}, annotations, members = {} }: ImageExtras,
 ): WrittenImage {
   const { store, cache } = tools;
   const layers = state.snapshot.layers.map(({ blob, diffId }) => ({ blob: ociLayer(blob), diffId }));
-  const config = encodeJson(configOf(tools, state, labels));
+  const config = encodeJson({ ...configOf(tools, state, labels), ...members });
   const identity = identityOf(
     "image",
     config,

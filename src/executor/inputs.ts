@@ -36,6 +36,9 @@ export function readInputs(options: BuildOptions): BuildInputs {
   const env = options.env ?? process.env;
   const given = givenArguments(options.buildArgs, env);
   const references = uniqueReferences((options.tags ?? []).map(readTag));
+  for (const source of options.cacheFrom ?? []) {
+    if (source.type === "registry") parseReference(source.ref, "usage.reference");
+  }
   const targetPlatforms = readPlatforms(options.platform);
   const named = (options.outputs ?? []).flatMap((output) => outputReferences(output, []));
   return {

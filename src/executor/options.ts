@@ -27,6 +27,8 @@ export interface BuildOptions {
    * the result is an index.
    */
   readonly platform?: string | readonly string[] | undefined;
+  /** Make one layer of all that the build makes on top of its base. */
+  readonly squash?: boolean | undefined;
   readonly noCache?: boolean | undefined;
   /** Names of stages whose steps are not looked up in the cache. */
   readonly noCacheFilter?: readonly string[] | undefined;
@@ -75,6 +77,10 @@ export interface BuildOptions {
   readonly cgroupParent?: string | undefined;
   /** Keep the files of a RUN that fails, to look into; for debugging. */
   readonly keepFailed?: boolean | undefined;
+  /** Caches of other builds whose records steps may take. One that cannot be read is a warning. */
+  readonly cacheFrom?: readonly CacheSource[] | undefined;
+  /** Where the records and layers of this build go, for other machines. */
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
   /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */
@@ -118,6 +124,31 @@ export interface ResourceRange {
   readonly soft: number;
   readonly hard: number;
 }
+
+/** A cache to read: an OCI layout folder that `cacheTo` wrote, or an image of a registry that has its cache in it. */
+export type CacheSource =
+  | {
+      readonly type: "local";
+      readonly src: string;
+      /** Default: `latest`. */
+      readonly tag?: string | undefined;
+      readonly digest?: string | undefined;
+    }
+  | { readonly type: "registry"; readonly ref: string };
+
+/** A cache to write: an OCI layout folder, or the image itself. */
+export type CacheTarget =
+  | {
+      readonly type: "local";
+      readonly dest: string;
+      /** `min` (default): the layers of the images; `max`: those of all steps. */
+      readonly mode?: "min" | "max" | undefined;
+      /** Default: `latest`. */
+      readonly tag?: string | undefined;
+      /** Whether it is only a warning when it cannot be written. */
+      readonly ignoreErrors?: boolean | undefined;
+    }
+  | { readonly type: "inline" };
 
 export type CompressionName = "gzip" | "zstd" | "uncompressed";
 

@@ -9,6 +9,7 @@ import { parseDockerfile } from "../parser/parser.ts";
 import { descriptorAnnotations } from "./annotations.ts";
 import { isProxyArgument, proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
+import { cacheDocument, INLINE_MEMBER, recordsOf } from "./cache-transfer/format.ts";
 import type { BuildContext } from "./context/build-context.ts";
 import { type FoundDockerfile, type FoundIgnore, findDockerfile, findIgnore } from "./context/dockerfile.ts";
 import { type ContextTools, downloadText, openContext } from "./context/locate.ts";
@@ -26,6 +27,8 @@ import { readSecrets } from "./run/secrets.ts";
 import { readSsh, type SshAgents } from "./run/ssh.ts";
 import { inSession, type Session } from "./session.ts";
 import { StageGraph } from "./stage-graph.ts";
+import type { ImageState } from "./state.ts";
+import type { Tools } from "./tools.ts";
 
 /**
  * A build from its options to its outputs. Whatever happens, what it started has ended when it returns or throws, and
@@ -87,8 +90,15 @@ async function buildInSession(session: Session, request: BuildRequest): Promise<
       buildContexts: inputs.buildContexts,
       registry: () => registries.client(),
     });
+    const { cacheFrom = [], cacheTo = [] } = options;
+    const [firstPlatform = inputs.buildPlatform] = inputs.targetPlatforms;
+    if (cacheFrom.length > 0) {
+      const { importCaches } = await import("./cache-transfer/import.ts");
+      await importCaches(tools, emitter, cacheFrom, firstPlatform, () => registries.client());
+    }
+    const isInline = cacheTo.some(({ type }) => type === "inline") || isOn(inputs.given.get("BUILDKIT_INLINE_CACHE"));
     const isOneOfMany = inputs.targetPlatforms.length > 1;
-    const images = inputs.targetPlatforms.map(async (platform): Promise<PlatformImage> => {
+    const images = inputs.targetPlatforms.map(async (platform) => {
       const plan = planDockerfile(dockerfile, platform, inputs, options, emitter);
       const graph = new StageGraph({
         tools,
@@ -113,12 +123,20 @@ async function buildInSession(session: Session, request: BuildRequest): Promise<
         explain: options.explain === true,
         place: identityOf("place", identity, found.name, options.target, isOneOfMany && formatPlatform(platform)),
       });
-      const { state } = await graph.run(stop);
-      const own = descriptorAnnotations(inputs.annotations, "manifest", platform);
-      return { platform, image: writeImage(tools, state, options.labels ?? {}, own), snapshot: state.snapshot };
+      const { state, origin } = await graph.run(stop);
+      if (options.squash !== true) return { platform, state };
+      const { squash } = await import("./squash.ts");
+      const squashed = await squash(tools, state, origin.snapshot, origin.history.length, options.noCache !== true);
+      return { platform, state: squashed };
     });
-    const built = await allOf(images);
+    const states = await allOf(images);
     await tools.pool.settled();
+    const built = states.map(({ platform, state }): PlatformImage => {
+      const annotations = descriptorAnnotations(inputs.annotations, "manifest", platform);
+      const members = isInline ? inlineMember(tools, state) : undefined;
+      const image = writeImage(tools, state, { labels: options.labels, annotations, members });
+      return { platform, image, snapshot: state.snapshot };
+    });
     await finder.keepNames();
     const exported = await exportAll(
       tools,
@@ -126,6 +144,15 @@ async function buildInSession(session: Session, request: BuildRequest): Promise<
       { images: built, references: inputs.references, annotations: inputs.annotations },
       outputs,
     );
+    if (cacheTo.length > 0) {
+      const { exportCaches } = await import("./cache-transfer/export.ts");
+      await exportCaches(
+        tools,
+        emitter,
+        cacheTo,
+        built.flatMap(({ snapshot }) => snapshot.layers),
+      );
+    }
     return {
       digest: exported.descriptor.digest,
       imageId: exported.id,
@@ -158,6 +185,11 @@ async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> 
 
 function isInterruption(error: unknown): boolean {
   return error instanceof KbuildError && error.code === "interrupted";
+}
+
+/** The records of an image's own layers as a member of its config: `--cache-to type=inline`. */
+function inlineMember(tools: Tools, { snapshot }: ImageState): Readonly<Record<string, unknown>> {
+  return { [INLINE_MEMBER]: cacheDocument(recordsOf(tools, "min", snapshot.layers)) };
 }
 
 function isOn(value: string | undefined): boolean {

@@ -115,29 +115,29 @@ export class StageGraph {
 
   async #base(planned: PlannedStage): Promise<{ readonly base: StageBase; readonly image: BaseImage | undefined }> {
     const { origin, platform, stage } = planned;
-    const none = new Map<string, string | undefined>();
     switch (origin.kind) {
       case "scratch":
         return {
-          base: { state: scratchState(platform), arguments: none, label: undefined, triggers: [] },
+          base: beginning(scratchState(platform), undefined, []),
           image: undefined,
         };
       case "stage": {
         const result = await this.#await(planned.stage.index, origin.index, stage.from.image.location);
         const { OnBuild: triggers = [], ...config } = result.state.config;
         const state: ImageState = { ...result.state, config };
-        return { base: { state, arguments: result.arguments, label: undefined, triggers }, image: undefined };
+        const { arguments: inherited, origin: first } = result;
+        return { base: { state, origin: first, arguments: inherited, label: undefined, triggers }, image: undefined };
       }
       case "context":
       case "image": {
         const tree = origin.kind === "context" ? await this.#options.namedContext(origin.name) : undefined;
         if (tree !== undefined) {
           const state = await this.#contextState(origin.name, tree, planned);
-          return { base: { state, arguments: none, label: undefined, triggers: [] }, image: undefined };
+          return { base: beginning(state, undefined, []), image: undefined };
         }
         const image = await this.#image(origin.name, planned, stage.from.image.location);
         const triggers = image.config.config?.OnBuild ?? [];
-        return { base: { state: stateOfImage(image), arguments: none, label: image.label, triggers }, image };
+        return { base: beginning(stateOfImage(image), image.label, triggers), image };
       }
     }
   }
@@ -238,6 +238,10 @@ export class StageGraph {
     const blobs = await Promise.all(snapshot.layers.map((layer) => pool.source(layer)));
     return new SnapshotSource(label, tree, blobs, snapshot);
   }
+}
+
+function beginning(state: ImageState, label: string | undefined, triggers: readonly string[]): StageBase {
+  return { state, origin: state, arguments: new Map(), label, triggers };
 }
 
 /** Whether a stage will run a process on its base. */

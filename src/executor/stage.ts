@@ -26,6 +26,8 @@ import { readFile } from "./tree-file.ts";
 /** A stage that has been built. */
 export interface StageResult {
   readonly state: ImageState;
+  /** The image that all began with. */
+  readonly origin: ImageState;
   /** Its build arguments, which a stage that builds on it inherits. */
   readonly arguments: ReadonlyMap<string, string | undefined>;
 }
@@ -165,7 +167,7 @@ class StageRunner {
   }
 
   result(): StageResult {
-    return { state: this.#state, arguments: this.#scope.arguments };
+    return { state: this.#state, origin: this.#run.base.origin, arguments: this.#scope.arguments };
   }
 
   async run(instruction: Instruction, number: number, reporter: StepReporter | undefined): Promise<void> {
