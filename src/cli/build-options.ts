@@ -81,6 +81,11 @@ export const buildOptions = {
     group: "Input",
     help: "Further context: folder, URL, docker-image://REF, oci-layout://DIR",
   },
+  ignoreSyntax: {
+    names: "--ignore-syntax",
+    group: "Input",
+    help: "Read the Dockerfile as docker's even when # syntax= names another language",
+  },
   pull: { names: "--pull", group: "Input", help: "Ask the registry for every base, even one that the store has" },
   insecureRegistry: {
     names: "--insecure-registry",

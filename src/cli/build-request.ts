@@ -5,7 +5,7 @@ import { secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
 import { oneOf } from "./values.ts";
 
-export type Style = "tty" | "plain" | "json" | "quiet" | "none";
+export type Style = "tty" | "plain" | "json" | "rawjson" | "quiet" | "none";
 
 /** What a command line means: the engine's options, and what the command line itself does with the outcome. */
 export interface BuildRequest {
@@ -47,6 +47,7 @@ export async function buildRequest(
       ...(isDockerfileFromStdin ? { dockerfile: await readAll(shell.stdin) } : { file: values.file }),
       tags: values.tag,
       buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
+      ignoreSyntax: values.ignoreSyntax,
       target: values.target,
       labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
       platform: values.platform?.flat(),
@@ -125,11 +126,6 @@ function styleOf(values: Typed, shell: BuildShell): Style {
   const { env } = shell;
   const chosen =
     values.progress ?? (env.BUILDKIT_PROGRESS ? oneOf(PROGRESS)(env.BUILDKIT_PROGRESS, "BUILDKIT_PROGRESS") : "auto");
-  if (chosen === "rawjson") {
-    throw new KbuildError("usage.notSupported", "--progress=rawjson is not supported yet", {
-      hint: "--progress=json gives one event a line",
-    });
-  }
   if (chosen !== "auto") return chosen;
   return shell.stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "plain";
 }

@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly file?: string | undefined;
   /** The Dockerfile's text itself, instead of `file`. */
   readonly dockerfile?: string | undefined;
+  /** Read a Dockerfile as docker's language even when `# syntax=` names another one. */
+  readonly ignoreSyntax?: boolean | undefined;
   /** Names for the image, each `[HOST[:PORT]/]PATH[:TAG]`. */
   readonly tags?: readonly string[] | undefined;
   /** Build arguments. A value of `null` takes it from the environment (`--build-arg NAME`). */

@@ -18,6 +18,7 @@ import { reported } from "./context/reported.ts";
 import type { Emitter } from "./emitter.ts";
 import { checkLevel } from "./export/archive.ts";
 import { exportAll, type PlatformImage } from "./export/export.ts";
+import { checkFrontend } from "./frontend.ts";
 import { writeImage } from "./image.ts";
 import { type BuildInputs, readInputs } from "./inputs.ts";
 import type { BuildOptions, BuildResult, OutputOptions } from "./options.ts";
@@ -81,6 +82,7 @@ async function buildInSession(session: Session, request: BuildRequest): Promise<
     const found = await loadDockerfile(options, opened, contextTools);
     const ignore = await loadIgnore(found, context, emitter);
     const dockerfile = parseDockerfile(found.text, found.name);
+    if (options.ignoreSyntax !== true) checkFrontend(dockerfile, inputs.given);
     for (const { code, message, location } of dockerfile.warnings) emitter.warn(code, message, location);
     const { identity } = context;
     const files = once(async () => reported(await contextOf(context).files(ignore.lines), emitter));
@@ -283,6 +285,14 @@ function planDockerfile(
   return plan;
 }
 
+/** Arguments that are kbuild's to read, whether or not an ARG asks for them. */
+const TAKEN: ReadonlySet<string> = new Set([
+  "SOURCE_DATE_EPOCH",
+  "BUILDKIT_SYNTAX",
+  "BUILDKIT_INLINE_CACHE",
+  "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+]);
+
 /** Arguments of the build that no ARG asks for: most often misspelt. */
 function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
   const declared = new Set(plan.globals.keys());
@@ -292,7 +302,7 @@ function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
     }
   }
   for (const name of inputs.given.keys()) {
-    if (declared.has(name) || isProxyArgument(name) || name === "SOURCE_DATE_EPOCH") continue;
+    if (declared.has(name) || isProxyArgument(name) || TAKEN.has(name)) continue;
     const isForBuildKit = name.startsWith("BUILDKIT_");
     const why = isForBuildKit
       ? "is for BuildKit and has no effect in kbuild"

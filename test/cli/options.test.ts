@@ -191,7 +191,6 @@ for (const [argv, code] of [
   [["a", "b"], "usage.operands"],
   [["--compression", "zstd", "."], "usage.option"],
   [["-o", "-", "-o", "type=docker", "."], "usage.option"],
-  [["--progress=rawjson", "."], "usage.notSupported"],
 ] as const) {
   Options(`a build with ${argv.join(" ") || "nothing"} is refused`, async () => {
     const error = await errorOf(() => requested(argv));
