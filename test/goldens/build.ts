@@ -45,8 +45,8 @@ async function prepare(place: Place, golden: Golden, key: string): Promise<Prepa
     });
   }
   const contexts: Record<string, string> = { busybox };
-  for (const [name, named] of Object.entries(golden.options?.contexts ?? {})) {
-    contexts[name] = await namedContext(path.join(folder, "contexts", name), named);
+  for (const [number, [name, named]] of Object.entries(golden.options?.contexts ?? {}).entries()) {
+    contexts[name] = await namedContext(path.join(folder, "contexts", String(number)), named);
   }
   return { context, contexts };
 
@@ -66,7 +66,7 @@ async function prepare(place: Place, golden: Golden, key: string): Promise<Prepa
   }
 }
 
-/** Builds through the API, in this process. An error that is not the build's fault is thrown on. */
+/** Builds through the API, in this process. */
 export async function viaApi(place: Place, golden: Golden, key: string): Promise<Outcome> {
   const { context, contexts } = await prepare(place, golden, key);
   const { options = {} } = golden;
@@ -84,9 +84,7 @@ export async function viaApi(place: Place, golden: Golden, key: string): Promise
     });
     return builtOf(await readImage(place.root, result.digest));
   } catch (error) {
-    if (error instanceof KbuildError && error.exitStatus === 1 && !error.code.startsWith("internal.")) {
-      return failedOf(error);
-    }
+    if (error instanceof KbuildError && !error.code.startsWith("internal.")) return failedOf(error);
     throw error;
   }
 }
@@ -94,7 +92,6 @@ export async function viaApi(place: Place, golden: Golden, key: string): Promise
 /** What the command line gave: as {@link Outcome}, but an error's code is not printed. */
 export async function viaCommandLine(kbuild: Kbuild, place: Place, golden: Golden, key: string): Promise<Outcome> {
   const { context, contexts } = await prepare(place, golden, key);
-  const { options = {} } = golden;
   const metadata = path.join(path.dirname(context), "metadata.json");
   const argv = ["build", "--progress=plain", `--platform=${PLATFORM}`, `--metadata-file=${metadata}`];
   for (const [name, where] of Object.entries(contexts)) argv.push(`--build-context=${name}=${where}`);

@@ -37,6 +37,28 @@ export const contexts: Group = {
       options: { contexts: { base: { layout: lines("FROM busybox", "ENV WHO=context") } } },
     },
     {
+      name: "names of contexts and stages have no case in common with each other",
+      dockerfile: lines("FROM scratch AS Base", "ENV WHO=stage", "FROM BASE", "ENV B=1"),
+      options: { contexts: { base: { layout: lines("FROM busybox", "ENV WHO=context") } } },
+      why: "the stage of that name, in whatever letters, is the context",
+    },
+    {
+      name: "COPY --from in other letters is the context, too",
+      dockerfile: lines("FROM busybox AS Deps", "RUN false", "FROM scratch", "COPY --from=DEPS /x /y"),
+      options: { contexts: { deps: { folder: { x: "from the folder\n" } } } },
+    },
+    {
+      name: "a context named like an image takes its place however the name is written",
+      dockerfile: lines("FROM docker.io/library/alpine:latest", "ENV A=1"),
+      options: { contexts: { alpine: { layout: lines("FROM busybox", "ENV WHO=context") } } },
+      why: "docker.io/library/ and :latest are what a name has when it is not said",
+    },
+    {
+      name: "a context named with :latest is meant by the name alone",
+      dockerfile: lines("FROM alpine", "ENV A=1"),
+      options: { contexts: { "alpine:latest": { layout: lines("FROM busybox", "ENV WHO=context") } } },
+    },
+    {
       name: "a context named like an image takes its place",
       dockerfile: lines("FROM alpine:3.20", "ENV A=1"),
       options: { contexts: { "alpine:3.20": { layout: lines("FROM busybox", "ENV WHO=context") } } },

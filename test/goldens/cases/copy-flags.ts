@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type GoldenFiles, type Group, lines } from "../golden.ts";
 
 const FILES: GoldenFiles = {
@@ -114,12 +115,12 @@ export const copyFlags: Group = {
       files: FILES,
     },
     {
-      name: "--chmod beyond 07777 is an error at the flag's value",
+      name: "--chmod beyond 07777 is an error at the mode",
       dockerfile: lines("FROM scratch", "COPY --chmod=17777 a.txt /x"),
       files: FILES,
     },
     {
-      name: "--chmod of letters that are none is an error at the flag's value",
+      name: "--chmod of letters that are none is an error at the mode",
       dockerfile: lines("FROM scratch", "COPY a.txt /y", "COPY --chmod=u+z a.txt /x"),
       files: FILES,
     },
@@ -210,6 +211,35 @@ export const copyFlags: Group = {
       name: "--parents keeps the modes of folders on the way",
       dockerfile: lines("FROM scratch", "COPY --parents p/q/f /x/"),
       files: { "p/q/f": "f\n", "p/": { dir: 0o750 }, "p/q/": { dir: 0o711 } },
+      why: "they are copied as what is in them is",
+    },
+    {
+      name: "--parents of a folder keeps its own mode",
+      dockerfile: lines("FROM scratch", "COPY --parents p/q /x/"),
+      files: { "p/q/f": "f\n", "p/": { dir: 0o750 }, "p/q/": { dir: 0o711 } },
+    },
+    {
+      name: "--parents from a stage keeps the owners of folders on the way",
+      dockerfile: lines(
+        "FROM busybox AS one",
+        "RUN mkdir -p /srv/app && echo 1 >/srv/app/f && chown -R 5:6 /srv/app && chmod 700 /srv/app",
+        "FROM scratch",
+        "COPY --parents --from=one /srv/app/f /",
+      ),
+    },
+    {
+      name: "--parents with --chown and --chmod changes folders on the way, too",
+      dockerfile: lines("FROM scratch", "COPY --parents --chown=5:6 --chmod=0700 src/lib/util.c /x/"),
+      files: FILES,
+    },
+    {
+      name: "--parents leaves a folder's owner alone that is there, and sets its mode",
+      dockerfile: lines(
+        "FROM busybox",
+        "RUN mkdir -p /x/p && chown 5:6 /x/p && chmod 700 /x/p",
+        "COPY --parents p/f /x/",
+      ),
+      files: { "p/f": "f\n", "p/": { dir: 0o750 } },
     },
     {
       name: "--parents from a stage, with an absolute source",

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type GoldenFiles, type Group, lines } from "../golden.ts";
 
 const FILES: GoldenFiles = {
@@ -41,10 +42,26 @@ export const copy: Group = {
       files: FILES,
     },
     {
-      name: "a folder onto a folder of other modes keeps the modes of what is copied",
+      name: "a folder onto a folder leaves the mode of the destination alone",
       dockerfile: lines("FROM busybox", "RUN mkdir -m 700 /srv", "COPY web /srv"),
       files: { "web/": { dir: 0o755 }, "web/x": "x\n" },
-      why: "a folder that is there gets the mode of the one that is copied onto it",
+      why: "the contents are copied, not the folder",
+    },
+    {
+      name: "a folder in a folder that is copied onto one that is there brings its mode",
+      dockerfile: lines(
+        "FROM busybox",
+        "RUN mkdir -m 700 -p /srv/css && chown -R 5:6 /srv && echo 1 >/srv/css/old",
+        "COPY web /srv",
+      ),
+      files: FILES,
+      why: "below the top the folders themselves are copied, with mode and owner",
+    },
+    {
+      name: "a folder's own mode is not that of the destination",
+      dockerfile: lines("FROM scratch", "COPY web /srv"),
+      files: { "web/": { dir: 0o700 }, "web/x": "x\n", "web/sub/": { dir: 0o700 } },
+      why: "the contents are copied, not the folder: it is made as any folder of a destination",
     },
     {
       name: "a folder onto a file is an error of the COPY",
@@ -200,7 +217,7 @@ export const copy: Group = {
       files: { secret: { text: "s\n", mode: 0o000 } },
     },
     {
-      name: "hard links in one COPY are copied as files of their own",
+      name: "hard links in one COPY stay one file",
       dockerfile: lines("FROM scratch", "COPY d /x"),
       files: { "d/one": "1\n", "d/two": { hard: "d/one" } },
     },
@@ -230,7 +247,7 @@ export const copy: Group = {
       files: { "my file.txt": "1\n", "other file.txt": "2\n" },
     },
     {
-      name: "quotes keep a name with a space together",
+      name: "quotes do not keep a name with a space together",
       dockerfile: lines("FROM scratch", 'COPY "my file.txt" /x/'),
       files: { "my file.txt": "1\n" },
       why: "without JSON the words are split at spaces first, quoted or not, so there is no such source",

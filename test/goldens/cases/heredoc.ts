@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type Group, lines } from "../golden.ts";
 
 /** Heredocs of COPY, ADD and RUN. Dockerfile reference, "Here-Documents". */

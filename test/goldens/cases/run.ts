@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type Group, lines } from "../golden.ts";
 
 /** RUN: forms, mounts, and what of its work is in the layer. Dockerfile reference, "RUN". */

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type Golden, type Group, lines } from "../golden.ts";
 
 /** An expansion in ENV, where the variable v is "one.two.three", e is blank and u is not set. */
@@ -20,9 +21,13 @@ export const words: Group = {
     expansion(":+ stands in for a variable that has a value", "[${u:+a}][${e:+b}][${v:+c}]"),
     expansion("+ stands in for a variable that is set", "[${u+a}][${e+b}][${v+c}]"),
     expansion("a default may use variables, and defaults in it", "${u:-${e:-$v}}"),
-    expansion(":? of a blank variable is an error at the word", "${e:?must have a value}"),
-    expansion("? of a blank variable is none", "[${e?must be set}]"),
-    expansion("? of an unset variable is an error at the word", "${u?must be set}"),
+    expansion(":? of a blank variable is an error at the word", "${e:?needed}"),
+    expansion(":? may say more in quotes", '"${u:?a value is needed}"'),
+    expansion("? of a blank variable is none", "[${e?needed}]"),
+    expansion("? of an unset variable is an error at the word", "${u?needed}"),
+    expansion("a space in braces ends the word", "${u:-a b}", {
+      why: "words are split at spaces first, and braces keep nothing together",
+    }),
     expansion("# takes the shortest prefix away", "${v#*.}", PATTERN),
     expansion("## takes the longest prefix away", "${v##*.}", PATTERN),
     expansion("% takes the shortest suffix away", "${v%.*}", PATTERN),
@@ -31,7 +36,10 @@ export const words: Group = {
     expansion("// replaces every match", "${v//./-}", PATTERN),
     expansion("a replacement may be blank", "${v//t*o/}", PATTERN),
     expansion("a question mark in a pattern is one character", "${v#???}", PATTERN),
-    expansion("an escaped star in a pattern is a star", "${v#\\*}", PATTERN),
+    {
+      name: "an escaped star in a pattern is a star",
+      dockerfile: lines("FROM scratch", "ENV s=a*b*c", "ENV r=${s#*\\*} t=${s#\\*}"),
+    },
     expansion("a pattern that matches nothing changes nothing", "${v%x*}", PATTERN),
     expansion("a pattern of an unset variable gives nothing", "[${u%.*}]", PATTERN),
     expansion("a variable stands in a pattern", "${v%$e.three}", PATTERN),
@@ -109,6 +117,17 @@ export const words: Group = {
       name: "ARG in one line with several names, defaults from those before the line",
       dockerfile: lines("FROM scratch", "ARG a=1 b=${a:-unset} c", 'ENV r="$a $b ${c:-none}"'),
       why: "unlike ENV, each ARG of a line is declared before the next is read",
+      differs: { buildkit20: "the older one reads all defaults first" },
+    },
+    {
+      name: "the default of an ARG that is given is not read",
+      dockerfile: lines("ARG B=${NOPE:?needed}", "FROM scratch", "ARG A=${NOPE:?needed} B", "ENV r=$A$B"),
+      options: { args: { A: "1", B: "2" } },
+      differs: { buildkit20: "the older one reads it all the same" },
+    },
+    {
+      name: "the default of an ARG that is not given is read, and may be an error",
+      dockerfile: lines("FROM scratch", "ARG A=${NOPE:?needed}"),
     },
     {
       name: "an ENV name without a value is an error of the ENV",

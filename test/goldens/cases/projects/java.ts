@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
 import { type GoldenFiles, type Group, lines } from "../../golden.ts";
 
 const FILES: GoldenFiles = {
