@@ -10,15 +10,13 @@ import type { Golden, NamedContext } from "./golden.ts";
 import { builtOf, failedOf, type Outcome } from "./outcome.ts";
 
 // The golden results are those of this platform.
-const PLATFORM = "linux/amd64";
+export const PLATFORM = "linux/amd64";
 
 export interface Place {
-  /** The store that all cases share. */
+  /** The store that all cases share; it has the base by the name of `busybox`. */
   readonly root: string;
   /** Where contexts are written. */
   readonly folder: string;
-  /** The OCI layout that is meant by `FROM busybox`. */
-  readonly base: string;
 }
 
 /** A case that is ready to be built: its context written, its images and named contexts made. */
@@ -31,20 +29,10 @@ async function prepare(place: Place, golden: Golden, key: string): Promise<Prepa
   const folder = path.join(place.folder, key);
   const context = path.join(folder, "context");
   await writeFiles(context, { ...golden.files, Dockerfile: golden.dockerfile });
-  const busybox = `oci-layout://${place.base}`;
   for (const [name, dockerfile] of Object.entries(golden.parents ?? {})) {
-    const tags = [name];
-    await build({
-      context,
-      dockerfile,
-      tags,
-      root: place.root,
-      platform: PLATFORM,
-      buildContexts: { busybox },
-      env: {},
-    });
+    await build({ context, dockerfile, tags: [name], root: place.root, platform: PLATFORM, env: {} });
   }
-  const contexts: Record<string, string> = { busybox };
+  const contexts: Record<string, string> = {};
   for (const [number, [name, named]] of Object.entries(golden.options?.contexts ?? {}).entries()) {
     contexts[name] = await namedContext(path.join(folder, "contexts", String(number)), named);
   }
@@ -58,7 +46,6 @@ async function prepare(place: Place, golden: Golden, key: string): Promise<Prepa
       dockerfile: named.layout,
       root: place.root,
       platform: PLATFORM,
-      buildContexts: { busybox },
       outputs: [{ type: "oci", dest, tar: false, name: "named:latest" }],
       env: {},
     });

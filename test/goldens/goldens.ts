@@ -1,8 +1,9 @@
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { build } from "../../src/api.ts";
 import { writeBase } from "../conformance/base.ts";
 import { workspace } from "../support/workspace.ts";
-import { type Place, viaApi } from "./build.ts";
+import { PLATFORM, type Place, viaApi } from "./build.ts";
 import type { Golden, Group } from "./golden.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -11,7 +12,17 @@ export async function openGoldens(): Promise<Place & { viaApi(group: Group, gold
   const folder = workspace("kbuild-goldens");
   const base = path.join(folder, "busybox");
   await writeBase(base);
-  const place = { root: path.join(folder, "store"), folder, base };
+  const place = { root: path.join(folder, "store"), folder };
+  // An image of the store, not a named context, which would come before stages of that name.
+  await build({
+    context: folder,
+    dockerfile: "FROM base\n",
+    root: place.root,
+    platform: PLATFORM,
+    tags: ["busybox"],
+    buildContexts: { base: `oci-layout://${base}` },
+    env: {},
+  });
   return { ...place, viaApi: (group, golden) => viaApi(place, golden, keyOf(group, golden)) };
 }
 

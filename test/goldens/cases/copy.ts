@@ -120,8 +120,8 @@ export const copy: Group = {
     },
     {
       name: "a source link out of the context stays inside of it",
-      dockerfile: lines("FROM scratch", "COPY out/a.txt /x"),
-      files: { "a.txt": "a\n", out: { link: "../../.." } },
+      dockerfile: lines("FROM scratch", "COPY sub/out/a.txt /x"),
+      files: { "shared/a.txt": "a\n", "sub/out": { link: "../../../shared" } },
       why: "the context is its own root: .. above it is the root itself",
     },
     {

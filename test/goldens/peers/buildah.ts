@@ -10,11 +10,11 @@ import { lackOf } from "./abilities.ts";
 import { readDockerArchive } from "./docker-archive.ts";
 import type { Peer } from "./peer.ts";
 
-/** Debian's buildah, with a store below `folder`; `base` is an OCI layout of the image `busybox`. */
+/** Debian's buildah, with a store below `folder`; `base` is a docker archive of the image `busybox`. */
 export async function openBuildah(folder: string, base: string): Promise<Peer> {
   const store = ["--root", path.join(folder, "root"), "--runroot", path.join(folder, "run"), "--storage-driver", "vfs"];
   const buildah = (argv: readonly string[]) => must("buildah", [...store, ...argv]);
-  await buildah(["pull", "-q", `oci:${base}`]).then(({ stdout }) =>
+  await buildah(["pull", "-q", `docker-archive:${base}`]).then(({ stdout }) =>
     buildah(["tag", stdout.trim(), "localhost/busybox"]),
   );
   let count = 0;

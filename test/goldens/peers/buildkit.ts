@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { run } from "../../support/command.ts";
-import { startDockerd } from "../../support/dockerd.ts";
+import { type Dockerd, startDockerd } from "../../support/dockerd.ts";
+import type { ReadImage } from "../../support/image-reader.ts";
 import { commonOptions } from "../build.ts";
 import { writeFiles } from "../files.ts";
 import type { Golden } from "../golden.ts";
@@ -21,7 +22,7 @@ export async function openBuildkit(base: string): Promise<Peer> {
   let count = 0;
 
   const build = (context: string, dockerfile: string, tag: string, options: readonly string[]) =>
-    run(CLIENT, ["build", "-t", tag, "-f", dockerfile, ...options, context], { env });
+    run(CLIENT, ["build", "--network=host", "-t", tag, "-f", dockerfile, ...options, context], { env });
 
   return {
     name: "buildkit20",
@@ -40,12 +41,20 @@ export async function openBuildkit(base: string): Promise<Peer> {
       const tag = `golden:${count++}`;
       const done = await build(context, path.join(context, "Dockerfile"), tag, commonOptions(golden, folder));
       if (done.status !== 0) return { fails: placeOf(done.stderr), code: done.stderr };
-      const saved = await daemon.run(["save", tag]);
+      const image = await imageOf(daemon, tag);
       await daemon.run(["rmi", tag]);
-      return builtOf(await readDockerArchive(saved.bytes));
+      return builtOf(image);
     },
     close: () => daemon.stop(),
   };
+}
+
+/** An image without layers cannot be saved; what it has can be asked for. */
+async function imageOf(daemon: Dockerd, tag: string): Promise<Pick<ReadImage, "config" | "tree">> {
+  const [told] = JSON.parse((await daemon.run(["image", "inspect", tag])).stdout);
+  if (told.RootFS.Layers?.length > 0) return readDockerArchive((await daemon.run(["save", tag])).bytes);
+  const { Architecture: architecture, Os: os, Config: config, Author: author } = told;
+  return { config: { architecture, os, config, author, rootfs: { type: "layers", diff_ids: [] } }, tree: new Map() };
 }
 
 function placeOf(output: string): string {

@@ -22,13 +22,13 @@ export type Verdict =
   /** It differs and the case does not say so, or the other way around. */
   | { readonly kind: "unexpected"; readonly lines: readonly string[] };
 
-/** The base, in the forms that the peers take. */
-export async function writePeerBases(folder: string): Promise<{ layout: string; archive: string }> {
+/** Writes the base as the docker archive that the peers take. Gives its path. */
+export async function writePeerBase(folder: string): Promise<string> {
   const layout = path.join(folder, "busybox");
   const archive = path.join(folder, "busybox.tar");
   await writeBase(layout);
   await must("skopeo", ["copy", "-q", `oci:${layout}`, `docker-archive:${archive}:busybox:latest`]);
-  return { layout, archive };
+  return archive;
 }
 
 /** Has a peer build a case, and compares. */
@@ -54,14 +54,16 @@ export async function judge(peer: Peer, group: Group, golden: Golden, folder: st
 /** Prints all that is unexpected, and gives the number of such cases. */
 export async function comparePeers(groups: readonly Group[]): Promise<number> {
   const folder = workspace("kbuild-peers");
-  const { layout, archive } = await writePeerBases(folder);
-  const peers = await Promise.all([openBuildkit(archive), openBuildah(path.join(folder, "buildah"), layout)]);
+  const base = await writePeerBase(folder);
+  const peers = await Promise.all([openBuildkit(base), openBuildah(path.join(folder, "buildah"), base)]);
   const all = groups.flatMap((group) => group.cases.map((golden) => ({ group, golden })));
   let unexpected = 0;
   const compareWith = async (peer: Peer): Promise<void> => {
     const counts = new Map<string, number>();
     for (const { group, golden } of all) {
-      const verdict = await judge(peer, group, golden, folder);
+      const verdict = await judge(peer, group, golden, folder).catch(
+        (error: unknown): Verdict => ({ kind: "unexpected", lines: [String(error)] }),
+      );
       counts.set(verdict.kind, (counts.get(verdict.kind) ?? 0) + 1);
       if (verdict.kind !== "unexpected") continue;
       unexpected += 1;
@@ -103,9 +105,11 @@ function comparable(outcome: Exclude<Outcome, { fails: string }>): Outcome {
     const isEmpty = Array.isArray(value) && value.length === 0;
     if (value !== undefined && !isEmpty) config[key] = value;
   }
+  // buildah leaves the folder behind that it mounts secrets below.
+  const { run, ...tree } = outcome.tree;
   const { "io.buildah.version": _, ...labels } = (config.Labels ?? {}) as Record<string, string>;
   if (Object.keys(labels).length > 0) config.Labels = labels;
   else delete config.Labels;
   // Who squashes has one layer, and whoever has layers counts empty ones differently.
-  return { ...outcome, config, history: [], layers: 0 };
+  return { ...outcome, tree: run === "dir 0755 0:0" ? tree : outcome.tree, config, history: [], layers: 0 };
 }
