@@ -35,7 +35,23 @@ export function parseExpose(statement: Statement): readonly Word[] {
   if (ports.length === 0) {
     throw faultOf(statement, "build.parse", "EXPOSE names no port", "write EXPOSE PORT, for instance EXPOSE 80");
   }
+  for (const port of ports) warnOfPort(statement, port);
   return ports;
+}
+
+/** Warns of what an image does not keep of a port. What variables bring is not looked at. */
+function warnOfPort(statement: Statement, { text, location }: Word): void {
+  if (text.includes("$")) return;
+  const [port = "", protocol = ""] = text.split("/");
+  if (port.includes(":")) {
+    const kept = port.slice(port.lastIndexOf(":") + 1);
+    const message = `EXPOSE ${shown(text)}: an image has no ports and addresses of a host; ${shown(kept)} is what it keeps`;
+    statement.warn({ code: "ExposeInvalidFormat", message, location });
+  }
+  if (protocol !== protocol.toLowerCase()) {
+    const message = `EXPOSE ${shown(text)}: the protocol is kept as ${shown(protocol.toLowerCase())}`;
+    statement.warn({ code: "ExposeProtoCasing", message, location });
+  }
 }
 
 /**
