@@ -7,7 +7,7 @@ import { stateOfContext } from "./context-base.ts";
 import { SnapshotSource } from "./copy/snapshot-source.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
-import { findStageReference, type Plan, type PlannedStage, stageLabel } from "./plan.ts";
+import { findStageReference, type Plan, type PlannedStage, reachableStages, stageLabel } from "./plan.ts";
 import type { Remotes } from "./remote/remotes.ts";
 import type { RunSupplies } from "./run/prepare.ts";
 import { runStage, type StageBase, type StageResult } from "./stage.ts";
@@ -41,8 +41,8 @@ export interface StageGraphOptions {
 export class StageGraph {
   readonly #options: StageGraphOptions;
   readonly #results = new Map<number, Promise<StageResult>>();
-  /** Which stages wait for which: an ONBUILD trigger can ask for one that the plan did not know of. */
-  readonly #waits = new Map<number, Set<number>>();
+  /** Which stages ask for which beyond what the plan knows: an ONBUILD trigger can. */
+  readonly #unplanned = new Map<number, Set<number>>();
 
   constructor(options: StageGraphOptions) {
     this.#options = options;
@@ -177,30 +177,23 @@ export class StageGraph {
     }
   }
 
-  /** Waits for another stage. Two that wait for each other would wait for ever. */
+  /** Waits for another stage. Two that wait for each other would wait for ever; in what is planned there are none. */
   #await(waiting: number, index: number, location: Location): Promise<StageResult> {
-    const waits = this.#waits.get(waiting) ?? new Set();
-    this.#waits.set(waiting, waits.add(index));
-    if (this.#reaches(index, waiting, new Set())) {
-      const { plan } = this.#options;
-      const names = [waiting, index].map((number) => plan.stages[number]?.name ?? String(number));
-      throw new KbuildError(
-        "build.stageCircle",
-        `stages need each other in a circle: ${names.join(" -> ")} -> ${names[0]}`,
-        {
-          location,
-          source: plan.dockerfile.source,
-        },
-      );
+    const { plan } = this.#options;
+    if (plan.stages[waiting]?.needs.includes(index) !== true) {
+      const unplanned = this.#unplanned.get(waiting) ?? new Set();
+      this.#unplanned.set(waiting, unplanned.add(index));
+      try {
+        reachableStages(plan.dockerfile, plan.stages, waiting, (stage) => [
+          ...(plan.stages[stage]?.needs ?? []),
+          ...(this.#unplanned.get(stage) ?? []),
+        ]);
+      } catch (error) {
+        if (!(error instanceof KbuildError)) throw error;
+        throw new KbuildError(error.code, error.message, { location, source: plan.dockerfile.source });
+      }
     }
     return this.#result(index);
-  }
-
-  #reaches(from: number, to: number, seen: Set<number>): boolean {
-    if (from === to) return true;
-    if (seen.has(from)) return false;
-    seen.add(from);
-    return [...(this.#waits.get(from) ?? [])].some((next) => this.#reaches(next, to, seen));
   }
 
   async #sourceTree(planned: PlannedStage, from: Word | undefined, location: Location): Promise<SourceTree> {
@@ -213,7 +206,7 @@ export class StageGraph {
         hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
       });
     }
-    const index = findStageReference(plan.dockerfile, from, planned.stage.index, contextNames);
+    const index = findStageReference(plan.dockerfile, plan.names, from, planned.stage.index, contextNames);
     if (index !== undefined) {
       const result = await this.#await(planned.stage.index, index, from.location);
       const name = plan.stages[index]?.name ?? String(index);
