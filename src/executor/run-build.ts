@@ -5,10 +5,12 @@ import { holdStore, type StoreUse } from "../oci/layout/in-use.ts";
 import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
 import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { canonicalName } from "../oci/reference.ts";
+import { CHECK_ARGUMENT, EXPERIMENTAL_ARGUMENT } from "../parser/checks/configuration.ts";
 import { parseDockerfile } from "../parser/parser.ts";
 import { isProxyArgument, proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
 import { Cache } from "./cache.ts";
+import { BuildChecks } from "./checks/build-checks.ts";
 import type { BuildContext } from "./context/build-context.ts";
 import {
   type FoundDockerfile,
@@ -84,16 +86,17 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
     context = opened.context;
     const found = await loadDockerfile(options, opened.dockerfile, context, emitter);
     const ignore = await loadIgnore(found, context, emitter);
-    const plan = planDockerfile(found, inputs, options, emitter);
+    const { plan, checks } = planDockerfile(found, inputs, options, emitter);
+    const finder = new BaseFinder(tools, emitter, {
+      pull: options.pull === true,
+      buildContexts: inputs.buildContexts,
+      registry: () => registries.client(),
+    });
     const graph = new StageGraph({
       tools,
       emitter,
       plan,
-      finder: new BaseFinder(tools, emitter, {
-        pull: options.pull === true,
-        buildContexts: inputs.buildContexts,
-        registry: () => registries.client(),
-      }),
+      finder,
       given: inputs.given,
       contextNames: new Set(inputs.buildContexts.keys()),
       context: once(async () => reported(await contextOf(context).files(ignore.lines), emitter)),
@@ -110,7 +113,14 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       explain: options.explain === true,
       place: identityOf("place", context.identity, found.name, options.target),
     });
-    const { state } = await graph.run(stop);
+    const check = (): Promise<void> => checks.checkStages(plan, ignore.lines, finder).finally(() => checks.tell());
+    if (checks.failsOnFindings) {
+      await check();
+      checks.failOnFindings();
+    }
+    const running = graph.run(stop);
+    // The images that the checks wait for are waited for by the stages, too.
+    const [{ state }] = await both(running, checks.failsOnFindings ? undefined : check());
     await tools.pool.settled();
     await graph.keepNames();
     const image = writeImage(tools, state, options.labels ?? {});
@@ -215,19 +225,39 @@ async function loadIgnore(dockerfile: FoundDockerfile, context: BuildContext, em
   });
 }
 
-function planDockerfile(found: FoundDockerfile, inputs: BuildInputs, options: BuildOptions, emitter: Emitter): Plan {
+function planDockerfile(
+  found: FoundDockerfile,
+  inputs: BuildInputs,
+  options: BuildOptions,
+  emitter: Emitter,
+): { readonly plan: Plan; readonly checks: BuildChecks } {
   const dockerfile = parseDockerfile(found.text, found.name);
-  for (const { code, message, location } of dockerfile.warnings) emitter.warn(code, message, location);
-  const plan = planBuild(dockerfile, {
-    target: options.target,
-    given: inputs.given,
-    buildPlatform: inputs.buildPlatform,
-    targetPlatform: inputs.targetPlatform,
-    contextNames: new Set(inputs.buildContexts.keys()),
-  });
-  warnOfUnused(plan, inputs, emitter);
-  return plan;
+  const checks = new BuildChecks(dockerfile, inputs, options.target, emitter);
+  try {
+    const plan = planBuild(dockerfile, {
+      target: options.target,
+      given: inputs.given,
+      buildPlatform: inputs.buildPlatform,
+      targetPlatform: inputs.targetPlatform,
+      contextNames: new Set(inputs.buildContexts.keys()),
+    });
+    warnOfUnused(plan, inputs, emitter);
+    return { plan, checks };
+  } catch (error) {
+    // What is wrong with the file often tells why it cannot be planned.
+    checks.tell();
+    throw error;
+  }
 }
+
+/** The outcomes of two things that run at one time; when one fails, the other has ended all the same. */
+async function both<A, B>(one: Promise<A>, other: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
+}
+
+/** Arguments that the build itself reads. */
+const OF_THE_BUILD = ["SOURCE_DATE_EPOCH", CHECK_ARGUMENT, EXPERIMENTAL_ARGUMENT];
 
 /** Arguments of the build that no ARG asks for: most often misspelt. */
 function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
@@ -238,7 +268,7 @@ function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
     }
   }
   for (const name of inputs.given.keys()) {
-    if (declared.has(name) || isProxyArgument(name) || name === "SOURCE_DATE_EPOCH") continue;
+    if (declared.has(name) || isProxyArgument(name) || OF_THE_BUILD.includes(name)) continue;
     const isForBuildKit = name.startsWith("BUILDKIT_");
     const why = isForBuildKit
       ? "is for BuildKit and has no effect in kbuild"

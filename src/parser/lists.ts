@@ -1,6 +1,6 @@
 import { shown, trimSpace } from "./characters.ts";
 import { mixedJson, warnOfJson } from "./commands.ts";
-import type { CopyInstruction, Heredoc, Word } from "./instructions.ts";
+import type { Common, CopyInstruction, Heredoc, Word } from "./instructions.ts";
 import { looksLikeJson, parseJsonWords } from "./json-form.ts";
 import { faultOf, type Statement, splitPlain } from "./statement.ts";
 
@@ -53,7 +53,7 @@ export function parseVolume(statement: Statement): readonly Word[] {
   return words.map(({ text, location }) => ({ text, location }));
 }
 
-type Copy = Omit<CopyInstruction, "kind" | "location" | "text" | "keyword">;
+type Copy = Omit<CopyInstruction, "kind" | keyof Common>;
 
 /**
  * COPY and ADD: flags, sources, a destination.
