@@ -15,8 +15,8 @@ import type { BuildContext } from "./context/build-context.ts";
 import {
   type FoundDockerfile,
   type FoundIgnore,
-  findDockerfile,
   findIgnore,
+  readDockerfile,
   readIgnore,
 } from "./context/dockerfile.ts";
 import { FolderContext, type FolderTools } from "./context/folder.ts";
@@ -198,18 +198,9 @@ async function loadDockerfile(
   context: BuildContext,
   emitter: Emitter,
 ): Promise<FoundDockerfile> {
-  const given = options.dockerfile ?? fromStream;
-  if (fromStream !== undefined && options.file !== undefined) {
-    throw new KbuildError("usage.stdin", `standard input is a Dockerfile, and so -f ${options.file} has no meaning`, {
-      hint: "leave out -f, or send a tar that has the file",
-    });
-  }
   const name = options.file ?? "Dockerfile";
   return emitter.run({ name: `[internal] load build definition from ${name}`, kind: "internal" }, async (reporter) => {
-    const found: FoundDockerfile =
-      given === undefined
-        ? await findDockerfile(options.file, context, typeof options.context === "string")
-        : { name, text: given, beside: async () => undefined };
+    const found = await readDockerfile(options, fromStream, context);
     const bytes = Buffer.byteLength(found.text);
     reporter.progress({ part: "transferring dockerfile", done: bytes, unit: "bytes", finished: true });
     return found;
