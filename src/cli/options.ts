@@ -2,6 +2,8 @@
  * The option tables of all commands: commander's options, `--help`, and whatever else lists options come from here.
  * docker's names are docker's spelling. An option that is not there yet stands here too, so that it is refused by name.
  */
+import { acceptedOptions } from "./accepted-options.ts";
+import { call, FORMATS } from "./call-option.ts";
 import type { OptionTable } from "./option-table.ts";
 import { COMPRESSIONS, output } from "./output-option.ts";
 import { extraHost, ISOLATIONS, isolation, secret, sizeOrAll, ssh, ulimit } from "./run-options.ts";
@@ -15,7 +17,10 @@ const root = {
   parse: text,
   help: "The store (default $KBUILD_ROOT, else $XDG_DATA_HOME/kbuild)",
 } as const;
-const debug = { names: "-D, --debug", help: "Show stack traces and the causes of errors" } as const;
+const debug = {
+  names: "-D, --debug",
+  help: "Show stack traces, the causes of errors, and warnings at length",
+} as const;
 const common = { root, debug } as const;
 
 export const buildOptions = {
@@ -247,6 +252,22 @@ export const buildOptions = {
     help: "Write digests and names to a file, as JSON",
   },
 
+  check: { names: "--check", group: "Check", help: "Check the Dockerfile and build nothing; as --call=check" },
+  call: {
+    names: "--call",
+    argument: "METHOD",
+    parse: call,
+    group: "Check",
+    help: "check, outline, targets, or build (default); METHOD,format=json",
+  },
+  format: {
+    names: "--format",
+    argument: "FORMAT",
+    parse: oneOf(FORMATS),
+    group: "Check",
+    help: "Of --check and --call: text (default), json, sarif",
+  },
+
   quiet: { names: "-q, --quiet", group: "Progress", help: "Print the image ID and nothing else" },
   progress: {
     names: "--progress",
@@ -258,107 +279,7 @@ export const buildOptions = {
   debug: { ...debug, group: "Progress" },
   root: { ...root, group: "Output" },
 
-  load: {
-    names: "--load",
-    group: "Accepted",
-    help: "As -o type=image",
-    note: "the image goes to kbuild's own store; kbuild save -o x.tar, then docker load -i x.tar",
-  },
-  builder: {
-    names: "--builder",
-    argument: "NAME",
-    group: "Accepted",
-    help: "There is only one builder",
-    note: "kbuild has no builders to choose from; this process builds",
-  },
-  provenance: {
-    names: "--provenance",
-    argument: "SPEC",
-    group: "Accepted",
-    help: "Only false",
-    later: "--provenance=false is taken",
-    harmless: ["false"],
-  },
-  sbom: {
-    names: "--sbom",
-    argument: "SPEC",
-    group: "Accepted",
-    help: "Only false",
-    later: "--sbom=false is taken",
-    harmless: ["false"],
-  },
-  call: {
-    names: "--call",
-    argument: "METHOD",
-    group: "Accepted",
-    help: "Only build",
-    later: "--call=build is taken",
-    harmless: ["build"],
-  },
-  rm: {
-    names: "--rm",
-    group: "Accepted",
-    help: "Nothing to remove",
-    note: "there are no intermediate containers to remove",
-  },
-  forceRm: {
-    names: "--force-rm",
-    group: "Accepted",
-    help: "Nothing to remove",
-    note: "there are no intermediate containers to remove",
-  },
-  compress: {
-    names: "--compress",
-    group: "Accepted",
-    help: "Nothing to compress",
-    note: "the context is read where it is, and sent nowhere",
-  },
-  securityOpt: {
-    names: "--security-opt",
-    argument: "SPEC",
-    several: true,
-    group: "Accepted",
-    help: "Only what asks for nothing",
-    later: "a step without docker's seccomp profile: RUN --security=insecure, with --allow security.insecure",
-    harmless: ["label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"],
-  },
-  disableContentTrust: {
-    names: "--disable-content-trust",
-    group: "Accepted",
-    help: "No signatures are looked at",
-    note: "kbuild looks at no signatures",
-  },
-
-  push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
-  annotation: {
-    names: "--annotation",
-    argument: "KEY=VALUE",
-    several: true,
-    help: "Annotations",
-    later: "--label sets a label, which most tools read as well",
-  },
-  attest: { names: "--attest", argument: "SPEC", several: true, help: "Attestations", later: "" },
-  cacheFrom: {
-    names: "--cache-from",
-    argument: "SPEC",
-    several: true,
-    help: "Cache sources",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
-  },
-  cacheTo: {
-    names: "--cache-to",
-    argument: "SPEC",
-    several: true,
-    help: "Cache targets",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
-  },
-  check: { names: "--check", help: "Only check", later: "" },
-  policy: { names: "--policy", argument: "SPEC", several: true, help: "Source policies", later: "" },
-  print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "" },
-  squash: { names: "--squash", help: "One layer", later: "" },
-  stream: { names: "--stream", help: "Stream the context", later: "" },
-  detach: { names: "--detach", help: "Build in the background", later: "" },
-  invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },
+  ...acceptedOptions,
 } as const satisfies OptionTable;
 
 const noTrunc = { names: "--no-trunc", help: "Show IDs and texts in full" } as const;
@@ -424,6 +345,20 @@ export const rmiOptions = {
 } as const satisfies OptionTable;
 
 const json = { names: "--json", help: "Print JSON" } as const;
+
+const { file, target, platform, buildArg, buildContext } = buildOptions;
+export const checkOptions = {
+  explain: { names: "--explain", argument: "CHECK", parse: text, help: "Say why there is a check, and check nothing" },
+  format: { ...buildOptions.format, help: "text (default), json as BuildKit has it, sarif for code review" },
+  ignoreStatus: { names: "--ignore-status", help: "Let the status be 0 when something is found" },
+  list: { names: "--list", help: "List all checks" },
+  file,
+  target,
+  platform,
+  buildArg,
+  buildContext,
+  ...common,
+} as const satisfies OptionTable;
 
 export const doctorOptions = {
   isolation: {

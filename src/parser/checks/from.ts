@@ -99,7 +99,7 @@ export const redundantTargetPlatform: Rule = {
 
 export const fromPlatformFlagConstDisallowed: Rule = {
   name: "FromPlatformFlagConstDisallowed",
-  description: "FROM --platform is not the same platform always",
+  description: "FROM --platform does not fix one platform",
   explanation:
     "FROM --platform=linux/amd64 makes the stage an amd64 one whatever is built: on another machine it is emulated or does " +
     "not run, and an image for another platform gets the wrong files. Leave the platform to --platform of the build, or use " +

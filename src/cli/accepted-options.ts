@@ -1,0 +1,97 @@
+import type { OptionTable } from "./option-table.ts";
+
+/** Options of docker build that change nothing here, and those that are not there yet. */
+export const acceptedOptions = {
+  load: {
+    names: "--load",
+    group: "Accepted",
+    help: "As -o type=image",
+    note: "the image goes to kbuild's own store; kbuild save -o x.tar, then docker load -i x.tar",
+  },
+  builder: {
+    names: "--builder",
+    argument: "NAME",
+    group: "Accepted",
+    help: "There is only one builder",
+    note: "kbuild has no builders to choose from; this process builds",
+  },
+  provenance: {
+    names: "--provenance",
+    argument: "SPEC",
+    group: "Accepted",
+    help: "Only false",
+    later: "--provenance=false is taken",
+    harmless: ["false"],
+  },
+  sbom: {
+    names: "--sbom",
+    argument: "SPEC",
+    group: "Accepted",
+    help: "Only false",
+    later: "--sbom=false is taken",
+    harmless: ["false"],
+  },
+  rm: {
+    names: "--rm",
+    group: "Accepted",
+    help: "Nothing to remove",
+    note: "there are no intermediate containers to remove",
+  },
+  forceRm: {
+    names: "--force-rm",
+    group: "Accepted",
+    help: "Nothing to remove",
+    note: "there are no intermediate containers to remove",
+  },
+  compress: {
+    names: "--compress",
+    group: "Accepted",
+    help: "Nothing to compress",
+    note: "the context is read where it is, and sent nowhere",
+  },
+  securityOpt: {
+    names: "--security-opt",
+    argument: "SPEC",
+    several: true,
+    group: "Accepted",
+    help: "Only what asks for nothing",
+    later: "a step without docker's seccomp profile: RUN --security=insecure, with --allow security.insecure",
+    harmless: ["label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"],
+  },
+  disableContentTrust: {
+    names: "--disable-content-trust",
+    group: "Accepted",
+    help: "No signatures are looked at",
+    note: "kbuild looks at no signatures",
+  },
+
+  push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
+  annotation: {
+    names: "--annotation",
+    argument: "KEY=VALUE",
+    several: true,
+    help: "Annotations",
+    later: "--label sets a label, which most tools read as well",
+  },
+  attest: { names: "--attest", argument: "SPEC", several: true, help: "Attestations", later: "" },
+  cacheFrom: {
+    names: "--cache-from",
+    argument: "SPEC",
+    several: true,
+    help: "Cache sources",
+    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
+  },
+  cacheTo: {
+    names: "--cache-to",
+    argument: "SPEC",
+    several: true,
+    help: "Cache targets",
+    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
+  },
+  policy: { names: "--policy", argument: "SPEC", several: true, help: "Source policies", later: "" },
+  print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "--call is what it is called now" },
+  squash: { names: "--squash", help: "One layer", later: "" },
+  stream: { names: "--stream", help: "Stream the context", later: "" },
+  detach: { names: "--detach", help: "Build in the background", later: "" },
+  invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },
+} as const satisfies OptionTable;
