@@ -17,10 +17,7 @@ const root = {
   parse: text,
   help: "The store (default $KBUILD_ROOT, else $XDG_DATA_HOME/kbuild)",
 } as const;
-const debug = {
-  names: "-D, --debug",
-  help: "Show stack traces, the causes of errors, and warnings at length",
-} as const;
+const debug = { names: "-D, --debug", help: "Show stack traces and the causes of errors" } as const;
 const common = { root, debug } as const;
 
 export const buildOptions = {
@@ -276,7 +273,7 @@ export const buildOptions = {
     group: "Progress",
     help: "auto, tty, plain, json, quiet (default $BUILDKIT_PROGRESS, auto)",
   },
-  debug: { ...debug, group: "Progress" },
+  debug: { ...debug, group: "Progress", help: "Show stack traces, the causes of errors, and warnings at length" },
   root: { ...root, group: "Output" },
 
   ...acceptedOptions,

@@ -36,11 +36,16 @@ export class Emitter {
   }
 
   /** Tells of something once, however often it is met at a place. */
-  warn(code: string, message: string, location?: Location, details: Partial<BuildWarning> = {}): void {
+  warn(
+    code: string,
+    message: string,
+    location?: Location,
+    details: Omit<BuildWarning, "code" | "message" | "location"> = {},
+  ): void {
     const key = JSON.stringify([code, message, location?.line]);
     if (this.#warned.has(key)) return;
     this.#warned.add(key);
-    const warning: BuildWarning = { ...details, code, message, location };
+    const warning: BuildWarning = { code, message, location, ...details };
     this.warnings.push(warning);
     this.#send({ type: "warning", at: this.now(), ...warning });
   }

@@ -36,7 +36,9 @@ export function readDirectives(source: SourceText): Directives {
         `the directive ${name} is there twice`,
         start,
         end,
-        `keep one of the lines # ${name}=…`,
+        name === "check"
+          ? "keep one of them; a blank line between them makes the second one a comment above the instruction"
+          : `keep one of the lines # ${name}=…`,
       );
     }
     const valueStart = start + match[0].length;
