@@ -73,7 +73,7 @@ for (const [source, expected, setting] of [
   // Comments above an instruction.
   [`\n# check=skip=FromAsCasing\n${FILE}`, ["ConsistentInstructionCasing 4"]],
   [`\n# check=skip=FromAsCasing old habits\n${FILE}`, ["ConsistentInstructionCasing 4"]],
-  [`\n# a\n#check=skip=all\n# b\n${FILE}`, ["ConsistentInstructionCasing 5"]],
+  [`\n# a\n#check=skip=all\n# b\n${FILE}`, ["ConsistentInstructionCasing 6"]],
   [
     `\n# check=skip=StageNameCasing\n# check=skip=FromAsCasing\n${FILE}`,
     ["FromAsCasing 4", "ConsistentInstructionCasing 5"],
