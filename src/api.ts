@@ -5,6 +5,9 @@
  */
 import type { Writable } from "node:stream";
 import { startBuild } from "./executor/build.ts";
+import type { Outline, TargetList } from "./executor/checks/outline.ts";
+import type { CheckReport } from "./executor/checks/report.ts";
+import type { DockerfileOptions } from "./executor/checks/sources.ts";
 import type { Diagnosis, DoctorOptions } from "./executor/doctor.ts";
 import type { Build, BuildOptions } from "./executor/options.ts";
 import type { FailedStepOptions } from "./executor/run/run-failed.ts";
@@ -18,6 +21,9 @@ import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
 
 export type { ErrorCode, Location } from "./errors.ts";
 export { KbuildError } from "./errors.ts";
+export type { Outline, OutlinedArgument, OutlinedNeed, Target, TargetList } from "./executor/checks/outline.ts";
+export type { CheckReport } from "./executor/checks/report.ts";
+export type { DockerfileOptions } from "./executor/checks/sources.ts";
 export type { DiagnosedSandbox, Diagnosis, DoctorOptions } from "./executor/doctor.ts";
 export type * from "./executor/events.ts";
 export type * from "./executor/options.ts";
@@ -30,6 +36,8 @@ export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
 export type { ListedImage } from "./oci/images/list.ts";
 export type { Removal } from "./oci/images/remove.ts";
 export type { Descriptor, DiffId, Digest } from "./oci/types.ts";
+export type { Excerpt } from "./parser/checks/excerpt.ts";
+export type { Finding } from "./parser/checks/rule.ts";
 
 // What a build does not need is loaded when it is asked for: a cached build is over in less time than loading it takes.
 
@@ -54,6 +62,47 @@ export interface ListImagesOptions extends StoreOptions {
  */
 export function build(options: BuildOptions): Build {
   return startBuild(options);
+}
+
+/**
+ * Checks a Dockerfile as a build would, without building anything. That something is found, or that the file cannot be
+ * built, is an answer, not an error. No registry is asked: what a base image sets is known if the store has the image.
+ */
+export async function check(options: DockerfileOptions): Promise<CheckReport> {
+  const { checkDockerfile } = await import("./executor/checks/report.ts");
+  return checkDockerfile(options);
+}
+
+/** Lists what a build of a target can be told: build arguments, secrets, SSH agents. */
+export async function outline(options: DockerfileOptions): Promise<Outline> {
+  const { outlineTarget } = await import("./executor/checks/outline.ts");
+  return outlineTarget(options);
+}
+
+/** Lists the stages of a Dockerfile that can be built. */
+export async function targets(options: DockerfileOptions): Promise<TargetList> {
+  const { listTargets } = await import("./executor/checks/outline.ts");
+  return listTargets(options);
+}
+
+/** A check that there is, and why. */
+export interface CheckRule {
+  readonly name: string;
+  readonly description: string;
+  readonly explanation: string;
+  /** Runs only when it is asked for. */
+  readonly experimental: boolean;
+}
+
+/** All checks of Dockerfiles. */
+export async function checkRules(): Promise<readonly CheckRule[]> {
+  const { RULES } = await import("./parser/checks/rules.ts");
+  return RULES.map(({ name, description, explanation, experimental = false }) => ({
+    name,
+    description,
+    explanation,
+    experimental,
+  }));
 }
 
 /** The images of the store, newest first; none when there is no store. */
@@ -104,8 +153,8 @@ export async function doctor(options: DoctorOptions = {}): Promise<Diagnosis> {
  * made anew when it is needed. Other processes may use the store meanwhile.
  */
 export async function checkStore(options: CheckOptions = {}): Promise<StoreReport> {
-  const { check } = await import("./executor/store/check.ts");
-  return check(options);
+  const store = await import("./executor/store/check.ts");
+  return store.check(options);
 }
 
 /**

@@ -1,6 +1,8 @@
 /** The options of `kbuild build`. docker's names are docker's spelling; what is not there yet is refused by name. */
+import { acceptedOptions } from "./accepted-options.ts";
 import { annotation } from "./annotation-option.ts";
 import { cacheFrom, cacheTo } from "./cache-option.ts";
+import { call, FORMATS } from "./call-option.ts";
 import { debug, root } from "./common-options.ts";
 import type { OptionTable } from "./option-table.ts";
 import { COMPRESSIONS, output } from "./output-option.ts";
@@ -8,8 +10,6 @@ import { extraHost, ISOLATIONS, isolation, secret, sizeOrAll, ssh, ulimit } from
 import { fullPair, integer, names, oneOf, pair, size, text } from "./values.ts";
 
 export const PROGRESS = ["auto", "tty", "plain", "json", "rawjson", "quiet", "none"] as const;
-
-const NO_ATTESTATION = "kbuild makes no attestations yet: the image comes without";
 
 export const buildOptions = {
   tag: {
@@ -271,6 +271,22 @@ export const buildOptions = {
     help: "Write digests and names to a file, as JSON",
   },
 
+  check: { names: "--check", group: "Check", help: "Check the Dockerfile and build nothing; as --call=check" },
+  call: {
+    names: "--call",
+    argument: "METHOD",
+    parse: call,
+    group: "Check",
+    help: "check, outline, targets, or build (default); METHOD,format=json",
+  },
+  format: {
+    names: "--format",
+    argument: "FORMAT",
+    parse: oneOf(FORMATS),
+    group: "Check",
+    help: "Of --check and --call: text (default), json, sarif",
+  },
+
   quiet: { names: "-q, --quiet", group: "Progress", help: "Print the image ID and nothing else" },
   progress: {
     names: "--progress",
@@ -279,100 +295,8 @@ export const buildOptions = {
     group: "Progress",
     help: "auto, tty, plain, json, quiet (default $BUILDKIT_PROGRESS, auto)",
   },
-  debug: { ...debug, group: "Progress" },
+  debug: { ...debug, group: "Progress", help: "Show stack traces, the causes of errors, and warnings at length" },
   root: { ...root, group: "Output" },
 
-  load: {
-    names: "--load",
-    group: "Accepted",
-    help: "As -o type=image",
-    note: "the image goes to kbuild's own store; kbuild save -o x.tar, then docker load -i x.tar",
-  },
-  builder: {
-    names: "--builder",
-    argument: "NAME",
-    group: "Accepted",
-    help: "There is only one builder",
-    note: "kbuild has no builders to choose from; this process builds",
-  },
-  provenance: {
-    names: "--provenance",
-    argument: "SPEC",
-    group: "Accepted",
-    help: "Nothing is attested yet",
-    harmless: ["false", "disabled=true"],
-    note: NO_ATTESTATION,
-  },
-  sbom: {
-    names: "--sbom",
-    argument: "SPEC",
-    group: "Accepted",
-    help: "Nothing is attested yet",
-    harmless: ["false", "disabled=true"],
-    note: NO_ATTESTATION,
-  },
-  attest: {
-    names: "--attest",
-    argument: "SPEC",
-    several: true,
-    group: "Accepted",
-    help: "Nothing is attested yet",
-    harmless: ["type=provenance,disabled=true", "type=sbom,disabled=true"],
-    note: NO_ATTESTATION,
-  },
-  call: {
-    names: "--call",
-    argument: "METHOD",
-    group: "Accepted",
-    help: "Only build",
-    later: "--call=build is taken",
-    harmless: ["build"],
-  },
-  rm: {
-    names: "--rm",
-    group: "Accepted",
-    help: "Nothing to remove",
-    note: "there are no intermediate containers to remove",
-  },
-  forceRm: {
-    names: "--force-rm",
-    group: "Accepted",
-    help: "Nothing to remove",
-    note: "there are no intermediate containers to remove",
-  },
-  compress: {
-    names: "--compress",
-    group: "Accepted",
-    help: "Nothing to compress",
-    note: "the context is read where it is, and sent nowhere",
-  },
-  securityOpt: {
-    names: "--security-opt",
-    argument: "SPEC",
-    several: true,
-    group: "Accepted",
-    help: "Only what asks for nothing",
-    later: "a step without docker's seccomp profile: RUN --security=insecure, with --allow security.insecure",
-    harmless: ["label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"],
-  },
-  disableContentTrust: {
-    names: "--disable-content-trust",
-    group: "Accepted",
-    help: "No signatures are looked at",
-    note: "kbuild looks at no signatures",
-  },
-
-  push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
-  check: { names: "--check", help: "Only check", later: "" },
-  policy: {
-    names: "--policy",
-    argument: "SPEC",
-    several: true,
-    help: "Source policies",
-    later: "name sources by digest: FROM NAME@sha256:…, ADD --checksum=…",
-  },
-  print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "" },
-  stream: { names: "--stream", help: "Stream the context", later: "" },
-  detach: { names: "--detach", help: "Build in the background", later: "" },
-  invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },
+  ...acceptedOptions,
 } as const satisfies OptionTable;

@@ -1,5 +1,6 @@
-import { type BuildOptions, KbuildError, type OutputOptions } from "../api.ts";
+import { type BuildOptions, type DockerfileOptions, KbuildError, type OutputOptions } from "../api.ts";
 import { type buildOptions, PROGRESS } from "./build-options.ts";
+import { type Call, callOf } from "./call-option.ts";
 import type { Values } from "./option-table.ts";
 import { secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
@@ -10,6 +11,8 @@ export type Style = "tty" | "plain" | "json" | "rawjson" | "quiet" | "none";
 /** What a command line means: the engine's options, and what the command line itself does with the outcome. */
 export interface BuildRequest {
   readonly options: BuildOptions;
+  /** What is asked for; most often a build. */
+  readonly call: Call;
   readonly style: Style;
   readonly iidfile: string | undefined;
   readonly metadataFile: string | undefined;
@@ -27,10 +30,43 @@ export async function buildRequest(
   shell: BuildShell,
 ): Promise<BuildRequest> {
   const place = contextOf(operands);
+  const call = callOf(values);
   const style = styleOf(values, shell);
   const outputs = outputsOf(values);
   const toStdout = outputs.filter((output) => output.type !== "image" && output.dest === "-");
   checkStdout(toStdout.length, shell);
+  return {
+    call,
+    style,
+    iidfile: values.iidfile,
+    metadataFile: values.metadataFile,
+    isStdoutTaken: toStdout.length > 0,
+    options: {
+      ...(await dockerfileOptionsOf(values, place, shell)),
+      tags: values.tag,
+      labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
+      annotations: values.annotation?.flat(),
+      squash: values.squash,
+      noCache: values.noCache,
+      noCacheFilter: values.noCacheFilter?.flat(),
+      pull: values.pull,
+      outputs: outputs.length === 0 ? undefined : outputs,
+      insecureRegistries: values.insecureRegistry,
+      explain: values.explain,
+      cacheFrom: values.cacheFrom,
+      cacheTo: values.cacheTo,
+      ...runOptionsOf(values, shell),
+      sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
+    },
+  };
+}
+
+/** What says which Dockerfile is meant, and what it means. */
+export async function dockerfileOptionsOf(
+  values: Pick<Typed, "file" | "target" | "platform" | "ignoreSyntax" | "buildArg" | "buildContext" | "root">,
+  place: string,
+  shell: BuildShell,
+): Promise<DockerfileOptions> {
   const isDockerfileFromStdin = values.file === "-";
   if (isDockerfileFromStdin && place === "-") {
     throw new KbuildError("usage.stdin", "standard input cannot be both the Dockerfile and the context", {
@@ -38,35 +74,15 @@ export async function buildRequest(
     });
   }
   return {
-    style,
-    iidfile: values.iidfile,
-    metadataFile: values.metadataFile,
-    isStdoutTaken: toStdout.length > 0,
-    options: {
-      context: place === "-" ? shell.stdin : place,
-      ...(isDockerfileFromStdin ? { dockerfile: await readAll(shell.stdin) } : { file: values.file }),
-      tags: values.tag,
-      buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
-      ignoreSyntax: values.ignoreSyntax,
-      target: values.target,
-      labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
-      platform: values.platform?.flat(),
-      annotations: values.annotation?.flat(),
-      squash: values.squash,
-      noCache: values.noCache,
-      noCacheFilter: values.noCacheFilter?.flat(),
-      pull: values.pull,
-      buildContexts: values.buildContext && Object.fromEntries(values.buildContext),
-      outputs: outputs.length === 0 ? undefined : outputs,
-      insecureRegistries: values.insecureRegistry,
-      root: values.root,
-      explain: values.explain,
-      cacheFrom: values.cacheFrom,
-      cacheTo: values.cacheTo,
-      ...runOptionsOf(values, shell),
-      sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
-      env: shell.env,
-    },
+    context: place === "-" ? shell.stdin : place,
+    ...(isDockerfileFromStdin ? { dockerfile: await readAll(shell.stdin) } : { file: values.file }),
+    buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
+    target: values.target,
+    platform: values.platform?.flat(),
+    ignoreSyntax: values.ignoreSyntax,
+    buildContexts: values.buildContext && Object.fromEntries(values.buildContext),
+    root: values.root,
+    env: shell.env,
   };
 }
 

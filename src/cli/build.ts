@@ -22,12 +22,18 @@ export const buildCommand = command({
     "kbuild -t web-ping:v2 .",
     "kbuild -t web-ping:v2 -o type=docker,dest=web-ping.tar . && docker load -i web-ping.tar",
     "kbuild --target build -o out .",
+    "kbuild build --check .",
   ],
   run: async ({ values, operands, notes }, shell) => {
     const request = await buildRequest(values, operands, shell);
     const { style } = request;
     if (style === "json") shell.errorsAs = "json";
     tellNotes(notes, style, shell);
+    if (request.call.method !== "build") {
+      const { runCall } = await import("./call.ts");
+      await runCall(request.call, request.options, shell);
+      return;
+    }
     clearStale(request);
     const { build } = await shell.engine();
     const running = build({ ...request.options, signal: shell.interruption.signal });
@@ -45,11 +51,12 @@ function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
 
 /** Follows the build in the style that was asked for; only that renderer is loaded. */
 async function show(style: Style, build: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
-  const { stderr, env } = shell;
+  const { stderr, env, debug } = shell;
   const direct = new PacedWriter(stderr);
   const events = sparingPulls(direct.paced(build.events));
   const writer = new BatchWriter(direct);
-  const target = { write: (text: string) => writer.write(text), paint: paintFor(stderr.isTTY === true, env), explain };
+  const paint = paintFor(stderr.isTTY === true, env);
+  const target = { write: (text: string) => writer.write(text), paint, explain, debug };
   try {
     switch (style) {
       case "tty":
@@ -86,6 +93,6 @@ function clearStale({ iidfile, metadataFile }: BuildRequest): void {
 
 /** The shell's streams are opened when they are looked at, so nothing here looks at one that it does not need. */
 function tellResult(result: BuildResult, request: BuildRequest, shell: Shell): void {
-  writeResults(result, request);
+  writeResults(result, request, shell.env);
   if (request.style === "quiet" && !request.isStdoutTaken) shell.stdout.write(`${result.imageId}\n`);
 }

@@ -17,6 +17,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./build.ts")).buildCommand,
   },
   {
+    names: ["check"],
+    about: "Check a Dockerfile without building it",
+    load: async () => (await import("./check.ts")).checkCommand,
+  },
+  {
     names: ["image ls", "images", "image list"],
     about: "List images",
     load: async () => (await import("./image-ls.ts")).imageLsCommand,

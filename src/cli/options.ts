@@ -2,7 +2,6 @@
  * The option tables of all commands: commander's options, `--help`, and whatever else lists options come from here.
  * docker's names are docker's spelling. An option that is not there yet stands here too, so that it is refused by name.
  */
-
 import { common, debug } from "./common-options.ts";
 import type { OptionTable } from "./option-table.ts";
 import { ISOLATIONS } from "./run-options.ts";

@@ -1,18 +1,25 @@
 import * as fs from "node:fs";
-import { type BuildResult, KbuildError } from "../api.ts";
+import { type BuildResult, type BuildWarning, KbuildError } from "../api.ts";
+import { lineRanges } from "./render/line-ranges.ts";
 
 /** Writes what `--iidfile` and `--metadata-file` ask for. */
 export function writeResults(
   result: BuildResult,
   { iidfile, metadataFile }: { readonly iidfile: string | undefined; readonly metadataFile: string | undefined },
+  env: Readonly<Record<string, string | undefined>>,
 ): void {
   if (iidfile !== undefined) writeFile(iidfile, result.imageId, "--iidfile");
-  if (metadataFile !== undefined) writeFile(metadataFile, metadata(result), "--metadata-file");
+  if (metadataFile !== undefined) writeFile(metadataFile, metadata(result, env), "--metadata-file");
 }
 
 /** What `docker buildx build --metadata-file` writes, with its keys. */
-function metadata({ digest, imageId, descriptor, tags }: BuildResult): string {
+function metadata(
+  { digest, imageId, descriptor, tags, warnings }: BuildResult,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const wantsWarnings = /^(?:1|t|true)$/i.test(env.BUILDX_METADATA_WARNINGS ?? "");
   const facts = {
+    ...(wantsWarnings && warnings.length > 0 ? { "buildx.build.warnings": warnings.map(vertexWarning) } : {}),
     // An index has no config.
     ...(imageId === digest ? {} : { "containerimage.config.digest": imageId }),
     "containerimage.descriptor": descriptor,
@@ -20,6 +27,19 @@ function metadata({ digest, imageId, descriptor, tags }: BuildResult): string {
     ...(tags.length > 0 ? { "image.name": tags.join(",") } : {}),
   };
   return `${JSON.stringify(facts, null, 2)}\n`;
+}
+
+/** BuildKit's `client.VertexWarning`, whose texts are in base64; without the text of the file. */
+function vertexWarning({ code, message, location, description }: BuildWarning): object {
+  const base64 = (text: string): string => Buffer.from(text).toString("base64");
+  return {
+    level: 1,
+    short: base64(`${code}: ${message}${location === undefined ? "" : ` (line ${location.line})`}`),
+    ...(description === undefined ? {} : { detail: [base64(description)] }),
+    ...(location === undefined
+      ? {}
+      : { sourceInfo: { filename: location.file, language: "Dockerfile" }, range: lineRanges(location) }),
+  };
 }
 
 /** Removes what an earlier build wrote. Pipes and devices stay, and what cannot be removed is told when it is written. */

@@ -50,22 +50,22 @@ function printableRow(row: Row): Row {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, printable(value)]));
 }
 
-const LEAST_COLUMNS = 10;
-const GAP = 3;
+/** docker's settings for its tables. */
+const USUAL = { least: 10, gap: 3 };
 
 /**
- * Lines with tabs between their cells, as columns: Go's text/tabwriter with docker's settings. A column is as wide as its
- * widest cell in lines that follow each other, and at least ten; the last cell of a line belongs to no column.
+ * Lines with tabs between their cells, as columns: Go's text/tabwriter. A column is as wide as its widest cell in lines
+ * that follow each other, with a gap, and at least `least`; the last cell of a line belongs to no column.
  */
-export function alignColumns(lines: readonly string[]): string {
+export function alignColumns(lines: readonly string[], { least, gap } = USUAL): string {
   const cells = lines.map((line) => line.split("\t"));
   const most = cells.reduce((most, row) => Math.max(most, row.length), 0);
   const widths = cells.map((): number[] => []);
   for (let column = 0; column < most - 1; column += 1) {
     for (let from = 0; from < cells.length; ) {
-      let [to, width] = [from, LEAST_COLUMNS];
+      let [to, width] = [from, least];
       for (; (cells[to]?.length ?? 0) > column + 1; to += 1)
-        width = Math.max(width, widthOf(cells[to]?.[column] ?? "") + GAP);
+        width = Math.max(width, widthOf(cells[to]?.[column] ?? "") + gap);
       for (let line = from; line < to; line += 1) widths[line]?.push(width);
       from = Math.max(to, from + 1);
     }

@@ -188,7 +188,7 @@ function baseOf(name: string, descriptor: Descriptor, manifest: Manifest, config
 }
 
 /** What a name of the store leads to; undefined when an index there has nothing for the platform, or it was not pulled. */
-function storedImage(store: Store, descriptor: Descriptor, platform: Platform): Image | undefined {
+export function storedImage(store: Store, descriptor: Descriptor, platform: Platform): Image | undefined {
   if (!isIndexType(descriptor.mediaType)) return imageFromStore(store, descriptor, platform);
   const index = parseIndex(store.readBlob(descriptor.digest), (reason) =>
     store.blobs.complain(`the index ${descriptor.digest}: ${reason}`),

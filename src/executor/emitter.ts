@@ -1,7 +1,7 @@
 import type { Location } from "../errors.ts";
 import { milliseconds } from "./elapsed.ts";
 import type { BuildEvent, StepFinished, StepPlanned, StepProgress } from "./events.ts";
-import type { BuiltStep } from "./options.ts";
+import type { BuildWarning, BuiltStep } from "./options.ts";
 
 type Send = (event: BuildEvent) => void;
 
@@ -13,7 +13,8 @@ export class Emitter {
   readonly #started = milliseconds();
   #steps = 0;
   readonly finished: BuiltStep[] = [];
-  readonly warnings: { code: string; message: string }[] = [];
+  readonly warnings: BuildWarning[] = [];
+  readonly #warned = new Set<string>();
   readonly #open = new Set<StepReporter>();
 
   constructor(send: Send, room: () => Promise<void> | undefined = () => undefined) {
@@ -34,10 +35,19 @@ export class Emitter {
     this.#send({ type: "buildFinished", at: this.now(), status });
   }
 
-  warn(code: string, message: string, location?: Location): void {
-    if (this.warnings.some((known) => known.code === code && known.message === message)) return;
-    this.warnings.push({ code, message });
-    this.#send({ type: "warning", at: this.now(), code, message, location });
+  /** Tells of something once, however often it is met at a place. */
+  warn(
+    code: string,
+    message: string,
+    location?: Location,
+    details: Omit<BuildWarning, "code" | "message" | "location"> = {},
+  ): void {
+    const key = JSON.stringify([code, message, location?.line]);
+    if (this.#warned.has(key)) return;
+    this.#warned.add(key);
+    const warning: BuildWarning = { code, message, location, ...details };
+    this.warnings.push(warning);
+    this.#send({ type: "warning", at: this.now(), ...warning });
   }
 
   plan(step: Pick<StepPlanned, "name" | "kind" | "location" | "stage">): StepReporter {

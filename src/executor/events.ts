@@ -1,4 +1,5 @@
 import type { Location } from "../errors.ts";
+import type { Excerpt } from "../parser/checks/excerpt.ts";
 
 /**
  * What a build tells while it runs. Renderers turn these into what people see; the API hands them out as they are.
@@ -107,9 +108,16 @@ export interface MissDetails {
 export interface WarningRaised {
   readonly type: "warning";
   readonly at: number;
+  /** A check's name (`kbuild check --explain`), or what else it is about. */
   readonly code: string;
   readonly message: string;
   readonly location?: Location | undefined;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+  /** Of a check: what it asks for in a line, why in a paragraph, and the lines that are meant. */
+  readonly description?: string | undefined;
+  readonly explanation?: string | undefined;
+  readonly excerpt?: Excerpt | undefined;
 }
 
 export interface BuildFinished {

@@ -112,3 +112,8 @@ function readEpoch(value: number | string | undefined): number | undefined {
     `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`,
   );
 }
+
+/** Whether a build argument of BuildKit's switches something on. */
+export function isOn(value: string | undefined): boolean {
+  return value !== undefined && /^(1|t|true)$/i.test(value);
+}

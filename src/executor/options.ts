@@ -1,7 +1,7 @@
 /** What a build may be told, and what it gives. `api.ts` hands these types out. */
 import type { Descriptor, DiffId, Digest } from "../oci/types.ts";
 import type { Isolation } from "../sandbox/detect.ts";
-import type { BuildEvent } from "./events.ts";
+import type { BuildEvent, WarningRaised } from "./events.ts";
 
 export interface BuildOptions {
   /**
@@ -183,10 +183,13 @@ export interface BuildResult {
   readonly tags: readonly string[];
   readonly layers: readonly BuiltLayer[];
   readonly steps: readonly BuiltStep[];
-  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  readonly warnings: readonly BuildWarning[];
   /** Milliseconds from start to end. */
   readonly duration: number;
 }
+
+/** A warning of a build: what a check found, or what else is worth a look. */
+export type BuildWarning = Omit<WarningRaised, "type" | "at">;
 
 export interface BuiltLayer {
   readonly diffId: DiffId;

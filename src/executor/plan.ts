@@ -189,7 +189,8 @@ export function withPlace<T>(dockerfile: Dockerfile, location: Location, run: ()
   }
 }
 
-function evaluateGlobals(
+/** The values of the ARGs before the first FROM. */
+export function evaluateGlobals(
   dockerfile: Dockerfile,
   given: ReadonlyMap<string, string>,
   automatic: ReadonlyMap<string, string>,

@@ -10,6 +10,8 @@ export interface Directives {
   readonly syntax: Word | undefined;
   readonly escape: Escape;
   readonly check: Word | undefined;
+  /** How many lines at the top are directives. */
+  readonly lineCount: number;
 }
 
 const NAMES = ["syntax", "escape", "check"];
@@ -21,7 +23,8 @@ const NAMES = ["syntax", "escape", "check"];
  */
 export function readDirectives(source: SourceText): Directives {
   const found = new Map<string, Word>();
-  for (let line = 0; line < source.lineCount; line++) {
+  let line = 0;
+  for (; line < source.lineCount; line++) {
     const start = skipSpace(source.text, source.lineStart(line), source.lineEnd(line));
     const end = trimmedEnd(source.text, start, source.lineEnd(line));
     const match = /^#\s*([a-z][a-z0-9]*)\s*=\s*(?=\S)/i.exec(source.text.slice(start, end));
@@ -33,7 +36,9 @@ export function readDirectives(source: SourceText): Directives {
         `the directive ${name} is there twice`,
         start,
         end,
-        `keep one of the lines # ${name}=…`,
+        name === "check"
+          ? "keep one of them; a blank line between them makes the second one a comment above the instruction"
+          : `keep one of the lines # ${name}=…`,
       );
     }
     const valueStart = start + match[0].length;
@@ -53,5 +58,6 @@ export function readDirectives(source: SourceText): Directives {
     syntax: found.get("syntax"),
     escape: found.get("escape")?.text === "`" ? "`" : "\\",
     check: found.get("check"),
+    lineCount: line,
   };
 }

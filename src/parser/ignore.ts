@@ -120,7 +120,7 @@ function matcher(pattern: string, states: readonly State[]): (path: string) => b
 }
 
 /** Go's `path/filepath.Clean` on Unix. */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const isAbsolute = path.startsWith("/");
   const names: string[] = [];
   for (const name of path.split("/")) {

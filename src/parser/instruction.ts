@@ -52,6 +52,8 @@ function parseStatement(raw: RawInstruction, statement: Statement): Instruction 
     location: line.source.location(line.offset(start), statement.fileEnd),
     text: `${kind} ${line.text.slice(skipSpace(line.text, keywordEnd, end), end)}`.trimEnd(),
     keyword: line.text.slice(start, keywordEnd),
+    comments: raw.comments,
+    emptyContinuation: raw.emptyContinuation,
   };
   switch (kind) {
     case "FROM":
@@ -105,7 +107,7 @@ function parseOne(statement: Statement, what: string): Word {
 const STAGE_NAME = /^[a-z][a-z0-9_.-]*$/;
 
 /** FROM: an image, perhaps with a name for the stage. */
-function parseFrom(statement: Statement): Pick<FromInstruction, "platform" | "image" | "name"> {
+function parseFrom(statement: Statement): Pick<FromInstruction, "platform" | "image" | "name" | "written"> {
   const { line } = statement;
   const flags = statement.flags();
   const [image, as, name, ...more] = splitPlain(statement);
@@ -114,7 +116,7 @@ function parseFrom(statement: Statement): Pick<FromInstruction, "platform" | "im
   }
   const platform = flags.text("platform");
   const base = { platform, image: line.word(image.start, image.end) };
-  if (as === undefined) return { ...base, name: undefined };
+  if (as === undefined) return { ...base, name: undefined, written: undefined };
   const isAs = line.text.slice(as.start, as.end).toUpperCase() === "AS";
   if (isAs && name === undefined) {
     throw line.fault(
@@ -146,7 +148,11 @@ function parseFrom(statement: Statement): Pick<FromInstruction, "platform" | "im
       "a name begins with a letter, and has letters, digits, _ - and . in it",
     );
   }
-  return { ...base, name: line.word(name.start, name.end, written.toLowerCase()) };
+  return {
+    ...base,
+    name: line.word(name.start, name.end, written.toLowerCase()),
+    written: { as: line.text.slice(as.start, as.end), name: written },
+  };
 }
 
 const NOT_ON_BUILD = ["ONBUILD", "FROM", "MAINTAINER"];

@@ -28,13 +28,17 @@ export type Command =
   | { readonly form: "exec"; readonly words: readonly string[]; readonly location: Location }
   | { readonly form: "shell"; readonly text: string; readonly location: Location };
 
-interface Common {
+export interface Common {
   /** From the first character of the keyword to the end of the instruction. */
   readonly location: Location;
   /** The instruction as one line: continuation joined, comments gone, heredoc bodies left out. */
   readonly text: string;
   /** The keyword as written. */
   readonly keyword: string;
+  /** The comments that stand right above it, nearest last; directives are none. */
+  readonly comments: readonly string[];
+  /** Where reading had come to when a blank line had been skipped inside of the instruction; undefined when none was. */
+  readonly emptyContinuation: Location | undefined;
 }
 
 export interface FromInstruction extends Common {
@@ -44,6 +48,8 @@ export interface FromInstruction extends Common {
   readonly image: Word;
   /** The name after AS, lower-cased. */
   readonly name: Word | undefined;
+  /** AS and the name as they are written; undefined when the stage has no name. */
+  readonly written: { readonly as: string; readonly name: string } | undefined;
 }
 
 export interface ArgInstruction extends Common {
@@ -275,9 +281,9 @@ export interface Dockerfile {
   readonly warnings: readonly ParseWarning[];
 }
 
+/** Something that is taken though it is most likely not what was meant; the checks tell it (`checks/parse-warnings.ts`). */
 export interface ParseWarning {
-  /** A BuildKit check's name where there is one, for instance `NoEmptyContinuation`. */
-  readonly code: string;
+  readonly code: "BlankCommand" | "InvalidJSONForm" | "UnusedFlag";
   readonly message: string;
   readonly location: Location;
 }

@@ -1,7 +1,7 @@
-import { skipSpace, trimmedEnd } from "./characters.ts";
+import type { Location } from "../errors.ts";
+import { skipSpace, trimmedEnd, trimSpace } from "./characters.ts";
 import type { Escape } from "./directives.ts";
 import { findHeredocs, type HeredocBody, readHeredocBody } from "./heredoc.ts";
-import type { ParseWarning } from "./instructions.ts";
 import { LogicalLine, type Piece } from "./logical-line.ts";
 import type { SourceText } from "./source-text.ts";
 
@@ -12,6 +12,10 @@ export interface RawInstruction {
   readonly heredocs: readonly HeredocBody[];
   /** Offset in the file where the instruction ends: behind its last character, or its last heredoc's delimiter. */
   readonly end: number;
+  /** The comments that stand right above it, without `#` and white space around; a blank line or comment parts them from it. */
+  readonly comments: readonly string[];
+  /** Where reading had come to when a blank line had been skipped inside of it; undefined when none was. */
+  readonly emptyContinuation: Location | undefined;
 }
 
 /**
@@ -22,24 +26,21 @@ export interface RawInstruction {
 export function* splitInstructions(
   source: SourceText,
   escapeCharacter: Escape,
-  warn: (warning: ParseWarning) => void,
+  firstLine: number,
 ): IterableIterator<RawInstruction> {
-  for (let number = 0; number < source.lineCount; ) {
+  let comments: string[] = [];
+  for (let number = firstLine; number < source.lineCount; ) {
     const start = contentStart(source, number);
     if (start === undefined) {
+      const comment = commentAt(source, number);
+      if (comment === "") comments = [];
+      else comments.push(comment);
       number++;
       continue;
     }
     const joined = joinLines(source, number, start, escapeCharacter);
     number = joined.next;
-    if (joined.blank !== undefined) {
-      warn({
-        code: "NoEmptyContinuation",
-        message: "a blank line inside of a continued instruction: future versions of the format may end it here",
-        location: source.location(source.lineStart(joined.blank), source.lineStart(joined.blank)),
-      });
-    }
-    const { line } = joined;
+    const { line, emptyContinuation } = joined;
     const heredocs: HeredocBody[] = [];
     for (const head of findHeredocs(line)) {
       const body = readHeredocBody(line, head, number);
@@ -47,8 +48,15 @@ export function* splitInstructions(
       number = body.next;
     }
     const end = heredocs.at(-1)?.end ?? line.offsetBehind(trimmedEnd(line.text, 0, line.text.length));
-    yield { line, heredocs, end };
+    yield { line, heredocs, end, comments, emptyContinuation };
+    comments = [];
   }
+}
+
+/** What a comment says; nothing for a blank line. */
+function commentAt(source: SourceText, number: number): string {
+  const end = source.lineEnd(number);
+  return trimSpace(source.text.slice(skipSpace(source.text, source.lineStart(number), end) + 1, end));
 }
 
 /** Where the first character of a line is; undefined for a comment and a blank line. */
@@ -58,16 +66,16 @@ function contentStart(source: SourceText, number: number): number | undefined {
   return start === end || source.text[start] === "#" ? undefined : start;
 }
 
-/** Joins the line with those that it continues on; `blank` is the first blank one among them. */
+/** Joins the line with those that it continues on. */
 function joinLines(
   source: SourceText,
   first: number,
   start: number,
   escapeCharacter: Escape,
-): { readonly line: LogicalLine; readonly next: number; readonly blank: number | undefined } {
+): { readonly line: LogicalLine; readonly next: number; readonly emptyContinuation: Location | undefined } {
   const pieces: Piece[] = [];
   let length = 0;
-  let blank: number | undefined;
+  let hasBlank = false;
   let number = first;
   /** Adds a line, from `offset` on; says whether the next one continues it. */
   const add = (offset: number): boolean => {
@@ -81,9 +89,11 @@ function joinLines(
     number++;
     if (contentStart(source, number) !== undefined) isContinued = add(source.lineStart(number));
     else if (isLastEmpty(source, number)) break;
-    else if (isBlankLine(source, number)) blank ??= number;
+    else if (isBlankLine(source, number)) hasBlank = true;
   }
-  return { line: new LogicalLine(source, pieces), next: number + 1, blank };
+  // BuildKit tells the line that it has read up to, and so do we: places are compared.
+  const emptyContinuation = hasBlank ? source.location(source.lineStart(number), source.lineEnd(number)) : undefined;
+  return { line: new LogicalLine(source, pieces), next: number + 1, emptyContinuation };
 }
 
 /** What follows the last line end is a line only if it holds something. */

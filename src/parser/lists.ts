@@ -1,6 +1,6 @@
 import { shown, trimSpace } from "./characters.ts";
 import { mixedJson, warnOfJson } from "./commands.ts";
-import type { CopyInstruction, Heredoc, Word } from "./instructions.ts";
+import type { Common, CopyInstruction, Heredoc, Word } from "./instructions.ts";
 import { looksLikeJson, parseJsonWords } from "./json-form.ts";
 import { faultOf, type Statement, splitPlain } from "./statement.ts";
 
@@ -41,23 +41,7 @@ export function parseExpose(statement: Statement): readonly Word[] {
   if (ports.length === 0) {
     throw faultOf(statement, "build.parse", "EXPOSE names no port", "write EXPOSE PORT, for instance EXPOSE 80");
   }
-  for (const port of ports) warnOfPort(statement, port);
   return ports;
-}
-
-/** Warns of what an image does not keep of a port. What variables bring is not looked at. */
-function warnOfPort(statement: Statement, { text, location }: Word): void {
-  if (text.includes("$")) return;
-  const [port = "", protocol = ""] = text.split("/");
-  if (port.includes(":")) {
-    const kept = port.slice(port.lastIndexOf(":") + 1);
-    const message = `EXPOSE ${shown(text)}: an image has no ports and addresses of a host; ${shown(kept)} is what it keeps`;
-    statement.warn({ code: "ExposeInvalidFormat", message, location });
-  }
-  if (protocol !== protocol.toLowerCase()) {
-    const message = `EXPOSE ${shown(text)}: the protocol is kept as ${shown(protocol.toLowerCase())}`;
-    statement.warn({ code: "ExposeProtoCasing", message, location });
-  }
 }
 
 /**
@@ -75,7 +59,7 @@ export function parseVolume(statement: Statement): readonly Word[] {
   return words.map(({ text, location }) => ({ text, location }));
 }
 
-type Copy = Omit<CopyInstruction, "kind" | "location" | "text" | "keyword">;
+type Copy = Omit<CopyInstruction, "kind" | keyof Common>;
 
 /**
  * COPY and ADD: flags, sources, a destination.

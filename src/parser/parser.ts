@@ -14,13 +14,13 @@ import { SourceText } from "./source-text.ts";
  */
 export function parseDockerfile(source: string, file: string): Dockerfile {
   const text = new SourceText(file, source);
-  const directives = readDirectives(text);
+  const { lineCount, ...directives } = readDirectives(text);
   const warnings: ParseWarning[] = [];
   const warn = (warning: ParseWarning) => warnings.push(warning);
   let first: RawInstruction | undefined;
   const globalArguments: ArgInstruction[] = [];
   const stages: { index: number; from: Stage["from"]; instructions: Instruction[] }[] = [];
-  for (const each of splitInstructions(text, directives.escape, warn)) {
+  for (const each of splitInstructions(text, directives.escape, lineCount)) {
     first ??= each;
     const instruction = parseInstruction(each, directives.escape, warn);
     const stage = stages.at(-1);

@@ -1,11 +1,11 @@
 import { shown } from "./characters.ts";
 import { readCommand, warnOfBlank } from "./commands.ts";
 import type { Flag } from "./flags.ts";
-import type { Choice, RunInstruction } from "./instructions.ts";
+import type { Choice, Common, RunInstruction } from "./instructions.ts";
 import { parseMount } from "./run-mounts.ts";
 import { faultAt, faultOf, type Statement } from "./statement.ts";
 
-type Run = Omit<RunInstruction, "kind" | "location" | "text" | "keyword">;
+type Run = Omit<RunInstruction, "kind" | keyof Common>;
 
 /**
  * RUN: a command, perhaps one that heredocs give their text, and flags on how it is run.

@@ -98,6 +98,7 @@ without root.
 Commands:
   build      Build an image from a Dockerfile (the default:
              kbuild -t NAME . builds)
+  check      Check a Dockerfile without building it
   image ls   List images
   history    Show how an image came about, newest first
   inspect    Show everything about images, as JSON
@@ -152,7 +153,7 @@ Examples:
 Commands("build's help has its groups in order, and names what is not there yet", async () => {
   const { stdout } = await runCommand(["build", "--help"]);
   const groups = [...stdout.matchAll(/^(\w[\w ]*):$/gm)].map(([, name]) => name);
-  assert.equal(groups, ["Image", "Input", "RUN", "Cache", "Output", "Progress", "Accepted", "Examples"]);
+  assert.equal(groups, ["Image", "Input", "RUN", "Cache", "Output", "Check", "Progress", "Accepted", "Examples"]);
   assert.match(stdout, /^ {2}-t, --tag NAME\[:TAG\] +Name of the image; may be repeated$/m);
   assert.match(stdout, /^Not supported yet: --push,/m);
   assert.not.match(stdout, /^ +--push/m);

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildOptions } from "../../src/cli/build-options.ts";
 import { buildRequest } from "../../src/cli/build-request.ts";
+import { callOf } from "../../src/cli/call-option.ts";
 import { readArguments } from "../../src/cli/option-table.ts";
 import { historyOptions } from "../../src/cli/options.ts";
 import { output } from "../../src/cli/output-option.ts";
@@ -51,6 +52,14 @@ const typed: readonly (readonly [argv: readonly string[], values: object, operan
   [["-f", "-", "-"], { file: "-" }, ["-"]],
   [["--", "-t"], {}, ["-t"]],
   [["--progress", "plain", "."], { progress: "plain" }, ["."]],
+  [["--call=outline", "."], { call: { method: "outline" } }, ["."]],
+  [
+    ["--call=lint,format=json,ignorestatus=1", "."],
+    { call: { method: "check", format: "json", ignoreStatus: true } },
+    ["."],
+  ],
+  [["--call", "format=json", "."], { call: { method: "build", format: "json" } }, ["."]],
+  [["--check", "--format", "sarif", "."], { check: true, format: "sarif" }, ["."]],
 ];
 
 for (const [argv, values, operands] of typed) {
@@ -77,6 +86,12 @@ const refused: readonly (readonly [argv: readonly string[], message: RegExp, hin
   [["--build-context", "a"], /must be NAME=SOURCE|must be NAME=VALUE/],
   [["-f", ""], /must not be empty/],
   [["--push"], /--push is not supported yet/],
+  [["--call=chekc"], /must be one of build, check, outline, targets/, /did you mean check\?/],
+  [["--call=check,format=xml"], /must be one of text, json, sarif/],
+  [["--call=check,outline"], /must be KEY=VALUE/],
+  [["--call=check,colour=no"], /there is no colour/, /format= and ignorestatus=/],
+  [["--call=check,ignorestatus=x"], /neither true nor false/],
+  [["--format=yaml"], /must be one of text, json, sarif/],
   [["--network=bridge"], /must be one of default, host, none/],
   [["--security-opt", "seccomp=unconfined"], /--security-opt=seccomp=unconfined is not supported/, /--allow/],
   [["--no-cache-filter", "a,,b"], /a name is empty/],
@@ -88,6 +103,33 @@ for (const [argv, message, hint] of refused) {
     assert.is(error.exitStatus, 2);
     assert.match(error.message, message);
     if (hint) assert.match(error.hint ?? "", hint);
+  });
+}
+
+for (const [typed, expected] of [
+  [{}, { method: "build", format: "text", ignoreStatus: false }],
+  [{ check: true }, { method: "check", format: "text", ignoreStatus: false }],
+  [{ check: false }, { method: "build", format: "text", ignoreStatus: false }],
+  [
+    { check: true, call: { method: "check", format: "json" } },
+    { method: "check", format: "json", ignoreStatus: false },
+  ],
+  [
+    { call: { method: "targets", format: "text" }, format: "json" },
+    { method: "targets", format: "json", ignoreStatus: false },
+  ],
+  [
+    { check: true, format: "sarif" },
+    { method: "check", format: "sarif", ignoreStatus: false },
+  ],
+  [{ check: true, call: { method: "outline" } }, /--check and --call=outline cannot both be done/],
+  [{ format: "json" }, /a build has no format/],
+  [{ call: { method: "build", format: "json" } }, /a build has no format/],
+  [{ call: { method: "outline" }, format: "sarif" }, /outline cannot be told as SARIF/],
+] as const) {
+  Options(`--call, --check and --format together: ${JSON.stringify(typed)}`, async () => {
+    if (expected instanceof RegExp) assert.match((await errorOf(() => callOf(typed))).message, expected);
+    else assert.equal(callOf(typed), expected);
   });
 }
 

@@ -79,8 +79,8 @@ Render("plain progress reads as docker's", async () => {
 #7 naming to docker.io/library/web-ping:v2 done
 #7 DONE 0.0s
 
- 1 warning found:
- - JSONArgsRecommended: JSON arguments recommended for CMD (Dockerfile:9)
+ 1 warning found (use --debug to expand):
+ - JSONArgsRecommended: JSON arguments recommended for CMD (line 9)
 `,
   );
 });

@@ -178,7 +178,7 @@ Tty("a build that is over at once is drawn once", async () => {
   assert.is(written.filter((text) => text.includes("[+] Building")).length, 1);
   assert.is(
     screen.text,
-    `${frame(pull, 2472, 80)}\n\n 1 warning found:\n - JSONArgsRecommended: JSON arguments recommended for CMD (Dockerfile:9)\n`,
+    `${frame(pull, 2472, 80)}\n\n 1 warning found (use --debug to expand):\n - JSONArgsRecommended: JSON arguments recommended for CMD (line 9)\n`,
   );
   assert.ok(screen.isCursorVisible);
 });

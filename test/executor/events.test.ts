@@ -135,16 +135,23 @@ Emit("at a bad end the steps under way are finished, and those not begun passed 
   assert.is(c?.isStarted, false);
 });
 
-Emit("a warning is told once", () => {
+Emit("a warning is told once for a place", () => {
   const { emitter: emit, events } = emitter();
   emit.warn("A", "x");
-  emit.warn("A", "x", { file: "Dockerfile", line: 1, column: 1 });
+  emit.warn("A", "x");
+  for (const line of [1, 2, 1]) emit.warn("A", "x", { file: "Dockerfile", line, column: 1 }, { hint: "h" });
   emit.warn("A", "y");
   emit.warn("B", "x");
-  assert.is(events.length, 3);
+  assert.is(events.length, 5);
   assert.equal(
-    emit.warnings.map(({ code, message }) => code + message),
-    ["Ax", "Ay", "Bx"],
+    emit.warnings.map(({ code, message, location, hint }) => [code, message, location?.line, hint]),
+    [
+      ["A", "x", undefined, undefined],
+      ["A", "x", 1, "h"],
+      ["A", "x", 2, "h"],
+      ["A", "y", undefined, undefined],
+      ["B", "x", undefined, undefined],
+    ],
   );
 });
 

@@ -128,9 +128,6 @@ Faults("HEALTHCHECK NONE with more", () => {
 
 for (const [text, code, marked, message] of [
   ["HEALTHCHECK --retries=3 NONE", "UnusedFlag", "--retries=3", /no use for --retries/],
-  ["EXPOSE 90 8080:80", "ExposeInvalidFormat", "8080:80", /; 80 is what it keeps/],
-  ["EXPOSE 127.0.0.1:8080:80-81/udp", "ExposeInvalidFormat", "127.0.0.1:8080:80-81/udp", /; 80-81 is/],
-  ["EXPOSE 80/TCP", "ExposeProtoCasing", "80/TCP", /kept as tcp/],
   ["RUN", "BlankCommand", "RUN", /no command/],
   ["RUN --network=none", "BlankCommand", "RUN --network=none", /no command/],
   ["ONBUILD RUN", "BlankCommand", "RUN", /no command/],

@@ -37,13 +37,28 @@ for (const [name, source, expected] of [
   });
 }
 
-Lines("blank lines in a continued instruction are warned of, comments are not", () => {
-  const { warnings } = parseDockerfile("FROM a\nRUN a \\\n # x\n\n\n b\nRUN c \\\n # y\n d\nUSER e \\\n", "Dockerfile");
+Lines("a blank line in a continued instruction is told where reading had come to, a comment is not", () => {
+  const { stages } = parseDockerfile("FROM a\nRUN a \\\n # x\n\n\n b\nRUN c \\\n # y\n d\nUSER e \\\n", "Dockerfile");
   assert.equal(
-    warnings.map(({ code, location: { line, column } }) => [code, line, column]),
-    [["NoEmptyContinuation", 4, 1]],
+    (stages[0]?.instructions ?? []).map(({ emptyContinuation: place }) => place?.line),
+    [6, undefined, undefined],
   );
 });
+
+for (const [name, source, expected] of [
+  ["those right above it", "# a\n  #  b \t\nFROM x", ["a", "b"]],
+  ["none", "FROM x", []],
+  ["those behind a blank line", "# a\n\n# b\nFROM x", ["b"]],
+  ["those behind one that is blank", "# a\n#\n# b\nFROM x", ["b"]],
+  ["a blank line parts them from it", "# a\n \nFROM x", []],
+  ["directives are none", "# syntax=x\n# a\nFROM x", ["a"]],
+  ["those of another instruction are not", "# a\nARG b\nFROM x", []],
+  ["a second # is the comment's", "## a\nFROM x", ["# a"]],
+] as const) {
+  Lines(`comments of an instruction: ${name}`, () => {
+    assert.equal(parseDockerfile(source, "Dockerfile").stages[0]?.from.comments, expected);
+  });
+}
 
 Lines.run();
 

@@ -13,7 +13,7 @@ function parsed(text: string): unknown[] {
 
 /** An instruction as a list: words are their texts. */
 function essence(instruction: Instruction): unknown {
-  const { location: _, text: __, keyword: ___, ...rest } = instruction;
+  const { location: _, text: __, keyword: ___, comments: ____, emptyContinuation: _____, ...rest } = instruction;
   return simple(rest);
 }
 
@@ -230,7 +230,7 @@ for (const [text, expected] of [
 
 for (const [text, expected] of [
   ["FROM a", { image: "a" }],
-  ["from  a  aS  Foo.b_c-1", { image: "a", name: "foo.b_c-1" }],
+  ["from  a  aS  Foo.b_c-1", { image: "a", name: "foo.b_c-1", written: { as: "aS", name: "Foo.b_c-1" } }],
   ["FROM --platform=$BUILDPLATFORM $A:${B:-c}", { image: "$A:${B:-c}", platform: "$BUILDPLATFORM" }],
 ] as const) {
   Shapes(text, () => {

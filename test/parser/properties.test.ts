@@ -5,8 +5,10 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KbuildError } from "../../src/errors.ts";
+import type { Finding } from "../../src/parser/checks/rule.ts";
 import type { Dockerfile } from "../../src/parser/instructions.ts";
 import { parseDockerfile } from "../../src/parser/parser.ts";
+import { checked } from "../support/checked.ts";
 import { HOME } from "../support/workspace.ts";
 import { lineLengths, misplaced, placesIn, textAt } from "./places.ts";
 
@@ -18,6 +20,7 @@ function check(source: string): Dockerfile | undefined {
     const file = parseDockerfile(source, "Dockerfile");
     const lines = lineLengths(file.source);
     for (const place of placesIn(file)) assert.is(misplaced(lines, place), undefined);
+    for (const { location } of findingsIn(source)) assert.is(misplaced(lines, location), undefined);
     return file;
   } catch (error) {
     if (!(error instanceof KbuildError)) throw error;
@@ -25,6 +28,16 @@ function check(source: string): Dockerfile | undefined {
     assert.ok(error.location && error.source !== undefined, "an error has its place");
     assert.is(misplaced(lineLengths(error.source), error.location), undefined);
     return undefined;
+  }
+}
+
+/** What checks find, unless the file can have no plan. */
+function findingsIn(source: string): readonly Finding[] {
+  try {
+    return checked(source).findings;
+  } catch (error) {
+    if (!(error instanceof KbuildError)) throw error;
+    return [];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { BuildEvent, StepFinished, StepProgress } from "../../api.ts";
 import type { Paint } from "./colors.ts";
+import { excerptLines } from "./excerpt.ts";
 import { printable, printableLog, progressBytes } from "./text.ts";
 
 /** Where a renderer writes, and how. */
@@ -8,6 +9,8 @@ export interface RenderTarget {
   readonly paint: Paint;
   /** Whether misses are told at length. */
   readonly explain: boolean;
+  /** Whether warnings are told at length. */
+  readonly debug?: boolean;
 }
 
 /** The message of the error that ended the build, once it ended; `undefined` when it went well. */
@@ -63,13 +66,21 @@ export function explanation(event: StepFinished, atLength: boolean): string[] {
   return lines;
 }
 
-/** The warnings of a build, as docker lists them at its end. */
-export function warningLines(warnings: readonly Extract<BuildEvent, { type: "warning" }>[], paint: Paint): string[] {
+/** The warnings of a build, as docker lists them at its end; at length with what each asks for, and the lines meant. */
+export function warningLines(
+  warnings: readonly Extract<BuildEvent, { type: "warning" }>[],
+  { paint, debug = false }: Pick<RenderTarget, "paint" | "debug">,
+): string[] {
   if (warnings.length === 0) return [];
-  const lines = [paint.warning(warnings.length === 1 ? " 1 warning found:" : ` ${warnings.length} warnings found:`)];
-  for (const { code, message, location } of warnings) {
-    const place = location ? ` (${printable(location.file)}:${location.line})` : "";
-    lines.push(` - ${printable(code)}: ${printable(message)}${place}`);
+  const count = warnings.length === 1 ? "1 warning found" : `${warnings.length} warnings found`;
+  const lines = [paint.warning(` ${count}${debug ? "" : " (use --debug to expand)"}:`)];
+  for (const { code, message, location, description, hint, excerpt } of warnings) {
+    lines.push(` - ${printable(code)}: ${printable(message)}${location ? ` (line ${location.line})` : ""}`);
+    if (!debug) continue;
+    if (description !== undefined) lines.push(printable(description));
+    if (hint !== undefined) lines.push(`hint: ${printable(hint)}`);
+    if (excerpt !== undefined) lines.push(...excerptLines(location?.file ?? "", excerpt));
+    lines.push("");
   }
   return lines;
 }

@@ -94,7 +94,7 @@ class PlainPrinter {
     if (this.#failed !== undefined) {
       this.#write(this.#failed, [`ERROR: ${printable((message ?? "it failed").split("\n")[0] ?? "")}`]);
     }
-    const lines = warningLines(this.#warnings, this.#target.paint);
+    const lines = warningLines(this.#warnings, this.#target);
     if (lines.length > 0) this.#target.write(`\n${lines.join("\n")}\n`);
   }
 

@@ -49,7 +49,7 @@ export async function renderTty(events: AsyncIterable<BuildEvent>, failure: Fail
     clearInterval(timer);
     view.draw(layout(progress, now() - begin, { ...view.screen(), rows: undefined }));
     const tail = message === undefined ? "" : logs.ofFailed();
-    const warnings = warningLines(progress.warnings, target.paint);
+    const warnings = warningLines(progress.warnings, target);
     if (tail !== "") target.write(tail);
     if (warnings.length > 0) target.write(`\n${warnings.join("\n")}\n`);
   } finally {

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { KbuildError } from "../../errors.ts";
 import { type IgnoreLine, parseIgnoreFile } from "../../parser/ignore.ts";
 import { suggest } from "../../parser/suggest.ts";
+import type { BuildOptions } from "../options.ts";
 import type { BuildContext } from "./build-context.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -21,6 +22,25 @@ export interface FoundIgnore {
 }
 
 const DEFAULT_NAME = "Dockerfile";
+
+/**
+ * The Dockerfile that a build was given, came as the context, or names.
+ * @throws KbuildError `build.noDockerfile`, `usage.stdin`
+ */
+export async function readDockerfile(
+  { dockerfile, file }: Pick<BuildOptions, "dockerfile" | "file">,
+  opened: { readonly context: BuildContext; readonly dockerfile: string | undefined; readonly isLocal: boolean },
+): Promise<FoundDockerfile> {
+  if (opened.dockerfile !== undefined && file !== undefined) {
+    throw new KbuildError("usage.stdin", `the context is a Dockerfile itself, and so -f ${file} has no meaning`, {
+      hint: "leave out -f, or send a tar that has the file",
+    });
+  }
+  const text = dockerfile ?? opened.dockerfile;
+  const isOfMachine = opened.isLocal || (file !== undefined && isAbsolute(file));
+  if (text === undefined) return findDockerfile(file, opened.context, isOfMachine);
+  return { name: file ?? DEFAULT_NAME, text, beside: async () => undefined };
+}
 
 /**
  * Finds the Dockerfile: the one that was named (from the working directory, else from the context), or `Dockerfile` in

@@ -25,8 +25,13 @@ export function contextPlace(text: string): ContextPlace {
   const address = parseGitAddress(text, "usage.gitAddress", true);
   if (address !== undefined) return { kind: "git", address };
   if (!/^https?:\/\//i.test(text)) return { kind: "folder", path: text };
-  if (!URL.canParse(text)) throw new KbuildError("usage.address", `${text} is no address`);
+  if (!isHttpAddress(text)) throw new KbuildError("usage.address", `${text} is no address`);
   return { kind: "http", url: new URL(text) };
+}
+
+/** Whether a text is the address of something by HTTP. */
+export function isHttpAddress(text: string): boolean {
+  return /^https?:\/\//i.test(text) && URL.canParse(text);
 }
 
 /** What contexts are opened with. */
