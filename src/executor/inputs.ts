@@ -4,6 +4,7 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
 import { type Isolation, readIsolation } from "../sandbox/detect.ts";
 import { givenArguments } from "./arguments.ts";
+import { contextName } from "./context-names.ts";
 import type { BuildOptions, OutputOptions } from "./options.ts";
 import { type RunSettings, readRunSettings } from "./run/limits.ts";
 
@@ -17,6 +18,7 @@ export interface BuildInputs {
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
   readonly given: ReadonlyMap<string, string>;
+  /** By their names as {@link contextName} has them. */
   readonly buildContexts: ReadonlyMap<string, string>;
   /** Seconds since 1970 to which times are clamped. */
   readonly epoch: number | undefined;
@@ -88,7 +90,7 @@ function checkContext([name, source]: readonly [string, string]): readonly [stri
       hint: "a folder, docker-image://NAME and oci-layout://FOLDER are",
     });
   }
-  return [name, source];
+  return [contextName(name), source];
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch: an integer number of seconds. */

@@ -5,6 +5,7 @@ import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../pa
 import { suggest } from "../parser/suggest.ts";
 import { expandWord } from "../parser/words.ts";
 import { platformArguments } from "./arguments.ts";
+import { contextName } from "./context-names.ts";
 
 /** Where a stage or a `--from` takes its files from. */
 export type Origin =
@@ -80,6 +81,12 @@ function planStage(
   automatic: ReadonlyMap<string, string>,
   input: PlanInput,
 ): PlannedStage {
+  const name = stage.from.name?.text;
+  if (name !== undefined && input.contextNames.has(contextName(name))) {
+    // The context stands for the stage, whoever refers to it and how.
+    const origin = { kind: "context", name } as const;
+    return { stage, name, origin, platform: input.targetPlatform, instructions: [], needs: [] };
+  }
   const lookup = (name: string) => globals.get(name) ?? automatic.get(name);
   const image = expandInFrom(dockerfile, stage.from.image, lookup, globals, automatic).trim();
   if (image === "") {
@@ -102,7 +109,7 @@ function planStage(
   }
   return {
     stage,
-    name: stage.from.name?.text,
+    name,
     origin,
     platform,
     instructions: stage.instructions,
@@ -192,6 +199,7 @@ function evaluateGlobals(
     evaluateArguments(
       dockerfile,
       instruction,
+      given,
       (name, value) => {
         globals.set(name, given.get(name) ?? value ?? automatic.get(name));
       },
@@ -201,17 +209,18 @@ function evaluateGlobals(
   return globals;
 }
 
-/** Goes through the items of an ARG with their defaults expanded. */
+/** Goes through the items of an ARG with their defaults expanded; that of one that is given is not read. */
 export function evaluateArguments(
   dockerfile: Dockerfile,
   instruction: ArgInstruction,
+  given: ReadonlyMap<string, string>,
   declare: (name: string, value: string | undefined) => void,
   lookup: (name: string) => string | undefined,
 ): void {
   for (const item of instruction.items) {
     const { value } = item;
     const expanded =
-      value === undefined
+      value === undefined || given.has(item.name)
         ? undefined
         : withPlace(dockerfile, value.location, () => expandWord(value.text, lookup, dockerfile.directives.escape));
     declare(item.name, expanded);
@@ -243,7 +252,7 @@ export function findOrigin(
   before: readonly Pick<PlannedStage, "name">[],
   contextNames: ReadonlySet<string>,
 ): Origin {
-  if (contextNames.has(name)) return { kind: "context", name };
+  if (contextNames.has(contextName(name))) return { kind: "context", name };
   const wanted = name.toLowerCase();
   for (let index = before.length - 1; index >= 0; index--) {
     if (before[index]?.name === wanted) return { kind: "stage", index };
@@ -271,7 +280,7 @@ export function findStageReference(
   current: number,
   contextNames: ReadonlySet<string>,
 ): number | undefined {
-  if (contextNames.has(from.text)) return undefined;
+  if (contextNames.has(contextName(from.text))) return undefined;
   const wanted = from.text.toLowerCase();
   const stages = dockerfile.stages;
   const order = [...stages.slice(0, current + 1).reverse(), ...stages.slice(current + 1)];

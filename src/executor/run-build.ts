@@ -20,6 +20,7 @@ import {
 import { FolderContext, type FolderTools } from "./context/folder.ts";
 import { openContext } from "./context/open.ts";
 import { reported } from "./context/reported.ts";
+import { contextName } from "./context-names.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
 import { checkLevel } from "./export/archive.ts";
@@ -248,7 +249,7 @@ function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
 }
 
 async function namedContext(name: string, inputs: BuildInputs, tools: FolderTools): Promise<SourceTree | undefined> {
-  const source = inputs.buildContexts.get(name);
+  const source = inputs.buildContexts.get(contextName(name));
   if (source === undefined || /^(?:docker-image|oci-layout):\/\//.test(source)) return undefined;
   const context = new FolderContext(source, `the context "${name}"`, tools);
   const text = await context.readText(".dockerignore");
