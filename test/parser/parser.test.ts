@@ -38,7 +38,7 @@ const copy = {
   link: false,
   parents: false,
   exclude: [],
-  keepGitDir: false,
+  keepGitDir: undefined,
   json: false,
 };
 
