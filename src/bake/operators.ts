@@ -5,20 +5,20 @@ import { areEqual, toBoolean, toNumber, type Value } from "./values.ts";
 type Binary = Extract<Expression, { readonly kind: "binary" }>;
 
 /** What an operator makes of two values; `&&` and `||` look at the second only if it counts. */
-export function binary({ operator, left, right, place }: Binary, valueOf: (operand: Expression) => Value): Value {
+export function binary({ operator, left, right, place }: Binary, compute: (operand: Expression) => Value): Value {
   switch (operator) {
     case "&&":
-      return toBoolean(valueOf(left), left.place) && toBoolean(valueOf(right), right.place);
+      return toBoolean(compute(left), left.place) && toBoolean(compute(right), right.place);
     case "||":
-      return toBoolean(valueOf(left), left.place) || toBoolean(valueOf(right), right.place);
+      return toBoolean(compute(left), left.place) || toBoolean(compute(right), right.place);
     case "==":
-      return areEqual(valueOf(left), valueOf(right));
+      return areEqual(compute(left), compute(right));
     case "!=":
-      return !areEqual(valueOf(left), valueOf(right));
+      return !areEqual(compute(left), compute(right));
   }
-  const [first, second] = [valueOf(left), valueOf(right)];
+  const [first, second] = [compute(left), compute(right)];
   if (operator === "+" && (isWords(first) || isWords(second))) {
-    throw faultAt(place, "+ adds numbers, and one of these is a string", 'a template joins strings: "${a}${b}"');
+    throw faultAt(place, "+ adds numbers, and one of these is a string", "a template joins strings");
   }
   const [a, b] = [toNumber(first, left.place), toNumber(second, right.place)];
   switch (operator) {

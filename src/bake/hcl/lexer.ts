@@ -264,7 +264,7 @@ class Lexer {
         if (three.startsWith("\n")) flush();
       }
     }
-    if (this.#at > end) throw faultAt(this.#place(end), "a heredoc ends within a ${…}");
+    if (this.#at > end) throw faultAt(this.#place(end), "a heredoc ends within a part of its template");
     flush();
     return parts;
   }
