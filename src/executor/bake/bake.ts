@@ -1,0 +1,137 @@
+import { availableParallelism, homedir } from "node:os";
+import { resolve as resolvePath } from "node:path";
+import { planTargets, readDefinitions } from "../../bake/plan.ts";
+import { listedTargets, listedVariables, printedPlan } from "../../bake/print.ts";
+import type { Resolved } from "../../bake/resolve.ts";
+import { overridesOf } from "../../bake/shorthands.ts";
+import { KbuildError } from "../../errors.ts";
+import { holdStore } from "../../oci/layout/in-use.ts";
+import { defaultRoot, openStore } from "../../oci/layout/store.ts";
+import { formatPlatform, hostPlatform } from "../../oci/platform.ts";
+import { startBuild } from "../build.ts";
+import type { BuildOptions } from "../options.ts";
+import { type TargetBuild, targetBuild } from "./build-options.ts";
+import { CommonEvents } from "./events.ts";
+import { readBakeFiles, readDotenv } from "./files.ts";
+import type { Bake, BakeListing, BakeOptions, BakePlan, BakeResult, BakeSelection } from "./options.ts";
+import { runTargets } from "./run-targets.ts";
+
+type Env = NonNullable<BakeSelection["env"]>;
+
+/** What would be built; see `planBake` in `api.ts`. */
+export async function planBake(selection: BakeSelection): Promise<BakePlan> {
+  const { resolved, warnings } = await resolvedTargets(selection, selection.env ?? process.env);
+  return { ...printedPlan(resolved), warnings };
+}
+
+/** What files define; see `listBake` in `api.ts`. */
+export async function listBake(selection: BakeSelection): Promise<BakeListing> {
+  const definitions = await definitionsOf(selection, selection.env ?? process.env, () => undefined);
+  return { targets: listedTargets(definitions), variables: listedVariables(definitions) };
+}
+
+/** Starts a bake; see `bake` in `api.ts`. */
+export function startBake(options: BakeOptions): Bake {
+  const events = new CommonEvents();
+  const result = run(options, events);
+  // Whoever only follows the events need not look at the promise: that it fails is no unhandled rejection then.
+  result.catch(() => undefined);
+  return {
+    events: events.stream,
+    // biome-ignore lint/suspicious/noThenProperty: a bake can be awaited
+    then: (fulfilled, rejected) => result.then(fulfilled, rejected),
+    catch: (handler) => result.catch(handler),
+    finally: (handler) => result.finally(handler),
+  };
+}
+
+async function run(options: BakeOptions, events: CommonEvents): Promise<BakeResult> {
+  events.started();
+  try {
+    const targets = await runAll(options, events);
+    events.finished("done");
+    return { targets: Object.fromEntries(targets), duration: events.now() };
+  } catch (error) {
+    const isInterruption = error instanceof KbuildError && error.code === "interrupted";
+    events.finished(isInterruption ? "cancelled" : "failed");
+    throw error;
+  }
+}
+
+async function runAll(options: BakeOptions, events: CommonEvents) {
+  const env = options.env ?? process.env;
+  const { resolved, warnings } = await resolvedTargets(options, env);
+  for (const message of warnings) events.warn(message);
+  const { root, isolation, insecureRegistries, explain, keepFailed, sourceDateEpoch, signal } = options;
+  const common: Partial<BuildOptions> = {
+    root,
+    isolation,
+    insecureRegistries,
+    explain,
+    keepFailed,
+    sourceDateEpoch,
+    env,
+  };
+  // All are read before the first is built, so that a mistake in the last costs no time.
+  const targets = new Map<string, TargetBuild>();
+  for (const [name, target] of resolved.targets) {
+    const build = targetBuild(target, options.allow ?? [], env);
+    targets.set(name, { ...build, options: { ...build.options, ...common } });
+  }
+  checkOutputs(targets);
+  const store = openStore(root ?? defaultRoot(env), { create: true });
+  // What one target made is kept until the last that may use it is built.
+  const use = holdStore(store);
+  try {
+    const jobs = options.jobs ?? Math.max(2, availableParallelism());
+    return await runTargets(targets, events, {
+      root: resolvePath(store.root),
+      jobs: jobs === 0 ? Number.POSITIVE_INFINITY : jobs,
+      signal,
+      build: startBuild,
+    });
+  } finally {
+    use.release();
+  }
+}
+
+function checkOutputs(targets: ReadonlyMap<string, TargetBuild>): void {
+  const outputs = [...targets].flatMap(([name, { options }]) =>
+    (options.outputs ?? []).map((output) => ({ name, dest: "dest" in output ? output.dest : undefined })),
+  );
+  const taken = new Map<string, string>();
+  for (const { name, dest } of outputs) {
+    if (dest === undefined) continue;
+    const path = dest === "-" ? dest : resolvePath(dest);
+    const other = taken.get(path);
+    if (other !== undefined && other !== name) {
+      const where = dest === "-" ? "standard output" : dest;
+      throw new KbuildError("build.bake", `the targets ${other} and ${name} both write to ${where}`, {
+        hint: `--set ${name}.output=… gives one of them another output`,
+      });
+    }
+    taken.set(path, name);
+  }
+}
+
+async function resolvedTargets(
+  selection: BakeSelection,
+  env: Env,
+): Promise<{ readonly resolved: Resolved; readonly warnings: readonly string[] }> {
+  const warnings: string[] = [];
+  const definitions = await definitionsOf(selection, env, (message) => warnings.push(message));
+  const overrides = [...(selection.set ?? []), ...overridesOf(selection)];
+  return { resolved: planTargets(definitions, selection.targets ?? [], overrides, env), warnings };
+}
+
+async function definitionsOf(selection: BakeSelection, env: Env, warn: (message: string) => void) {
+  return readDefinitions({
+    files: readBakeFiles(selection.files),
+    env,
+    variables: selection.variables ?? {},
+    builtins: { BAKE_CMD_CONTEXT: "cwd://", BAKE_LOCAL_PLATFORM: formatPlatform(hostPlatform()) },
+    dotenv: readDotenv(),
+    machine: { home: env.HOME ?? homedir(), now: Date.now },
+    warn,
+  });
+}
