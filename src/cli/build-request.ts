@@ -121,7 +121,8 @@ function contextOf(operands: readonly string[]): string {
   return place;
 }
 
-function styleOf(values: Typed, shell: BuildShell): Style {
+/** How progress is shown, by the options, the environment and the terminal. */
+export function styleOf(values: Pick<Typed, "quiet" | "progress">, shell: Pick<Shell, "env" | "stderr">): Style {
   if (values.quiet) return "quiet";
   const { env } = shell;
   const chosen =
@@ -163,7 +164,8 @@ function checkStdout(count: number, shell: BuildShell): void {
   }
 }
 
-async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
+/** A stream's text. */
+export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of stream) parts.push(part);
   return Buffer.concat(parts).toString("utf8");

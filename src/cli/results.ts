@@ -10,15 +10,24 @@ export function writeResults(
   if (metadataFile !== undefined) writeFile(metadataFile, metadata(result), "--metadata-file");
 }
 
+/** Writes the facts of several images, by the names of their targets. */
+export function writeMetadata(results: Readonly<Record<string, BuildResult>>, file: string): void {
+  const facts = Object.entries(results).map(([name, result]) => [name, factsOf(result)]);
+  writeFile(file, `${JSON.stringify(Object.fromEntries(facts), null, 2)}\n`, "--metadata-file");
+}
+
+function metadata(result: BuildResult): string {
+  return `${JSON.stringify(factsOf(result), null, 2)}\n`;
+}
+
 /** What `docker buildx build --metadata-file` writes, with its keys. */
-function metadata({ digest, imageId, descriptor, tags }: BuildResult): string {
-  const facts = {
+function factsOf({ digest, imageId, descriptor, tags }: BuildResult): Readonly<Record<string, unknown>> {
+  return {
     "containerimage.config.digest": imageId,
     "containerimage.descriptor": descriptor,
     "containerimage.digest": digest,
     ...(tags.length > 0 ? { "image.name": tags.join(",") } : {}),
   };
-  return `${JSON.stringify(facts, null, 2)}\n`;
 }
 
 /** Removes what an earlier build wrote. Pipes and devices stay, and what cannot be removed is told when it is written. */

@@ -9,11 +9,11 @@ import { holdStore } from "../../oci/layout/in-use.ts";
 import { defaultRoot, openStore } from "../../oci/layout/store.ts";
 import { formatPlatform, hostPlatform } from "../../oci/platform.ts";
 import { startBuild } from "../build.ts";
-import type { BuildOptions } from "../options.ts";
+import type { BuildOptions, BuildResult, OutputOptions } from "../options.ts";
 import { type TargetBuild, targetBuild } from "./build-options.ts";
-import { CommonEvents } from "./events.ts";
+import type { CommonEvents } from "./events.ts";
 import { readBakeFiles, readDotenv } from "./files.ts";
-import type { Bake, BakeListing, BakeOptions, BakePlan, BakeResult, BakeSelection } from "./options.ts";
+import type { BakeListing, BakeOptions, BakePlan, BakeSelection } from "./options.ts";
 import { runTargets } from "./run-targets.ts";
 
 type Env = NonNullable<BakeSelection["env"]>;
@@ -30,35 +30,11 @@ export async function listBake(selection: BakeSelection): Promise<BakeListing> {
   return { targets: listedTargets(definitions), variables: listedVariables(definitions) };
 }
 
-/** Starts a bake; see `bake` in `api.ts`. */
-export function startBake(options: BakeOptions): Bake {
-  const events = new CommonEvents();
-  const result = run(options, events);
-  // Whoever only follows the events need not look at the promise: that it fails is no unhandled rejection then.
-  result.catch(() => undefined);
-  return {
-    events: events.stream,
-    // biome-ignore lint/suspicious/noThenProperty: a bake can be awaited
-    then: (fulfilled, rejected) => result.then(fulfilled, rejected),
-    catch: (handler) => result.catch(handler),
-    finally: (handler) => result.finally(handler),
-  };
-}
-
-async function run(options: BakeOptions, events: CommonEvents): Promise<BakeResult> {
-  events.started();
-  try {
-    const targets = await runAll(options, events);
-    events.finished("done");
-    return { targets: Object.fromEntries(targets), duration: events.now() };
-  } catch (error) {
-    const isInterruption = error instanceof KbuildError && error.code === "interrupted";
-    events.finished(isInterruption ? "cancelled" : "failed");
-    throw error;
-  }
-}
-
-async function runAll(options: BakeOptions, events: CommonEvents) {
+/** Plans and builds all; gives what each target came to. */
+export async function buildTargets(
+  options: BakeOptions,
+  events: CommonEvents,
+): Promise<ReadonlyMap<string, BuildResult>> {
   const env = options.env ?? process.env;
   const { resolved, warnings } = await resolvedTargets(options, env);
   for (const message of warnings) events.warn(message);
@@ -97,7 +73,7 @@ async function runAll(options: BakeOptions, events: CommonEvents) {
 
 function checkOutputs(targets: ReadonlyMap<string, TargetBuild>): void {
   const outputs = [...targets].flatMap(([name, { options }]) =>
-    (options.outputs ?? []).map((output) => ({ name, dest: "dest" in output ? output.dest : undefined })),
+    (options.outputs ?? []).map((output) => ({ name, dest: fileOf(output) })),
   );
   const taken = new Map<string, string>();
   for (const { name, dest } of outputs) {
@@ -112,6 +88,12 @@ function checkOutputs(targets: ReadonlyMap<string, TargetBuild>): void {
     }
     taken.set(path, name);
   }
+}
+
+/** The one file that an output is. Folders may take the files of several targets. */
+function fileOf(output: OutputOptions): string | undefined {
+  if (output.type === "image" || output.type === "local") return undefined;
+  return "tar" in output && output.tar === false ? undefined : output.dest;
 }
 
 async function resolvedTargets(
