@@ -35,6 +35,8 @@ export const NO_LOCALS: Locals = new Map();
 const MOST_STEPS = 2_000_000;
 const MOST_TEXT = 16 * 1024 * 1024;
 const DEEPEST_CALLS = 50;
+/** Of what a function gets, so much is as much work as a step. */
+const SIZE_OF_STEP = 16;
 
 /** Computes expressions. */
 export class Evaluator {
@@ -225,9 +227,9 @@ export class Evaluator {
       home: this.#environment.home,
       now: this.#environment.now,
     };
-    if (values.reduce((sum: number, value) => sum + sizeOf(value), 0) > MOST_TEXT) {
-      throw faultAt(call.place, `${call.name} gets more than can be computed with`);
-    }
+    const size = values.reduce((sum: number, value) => sum + sizeOf(value), 0);
+    if (size > MOST_TEXT) throw faultAt(call.place, `${call.name} gets more than can be computed with`);
+    this.#steps += Math.ceil(size / SIZE_OF_STEP);
     const result = known.call(values, site);
     if (typeof result === "string" && result.length > MOST_TEXT) {
       throw faultAt(call.place, `${call.name} makes a text of more than 16 MiB`);

@@ -29,7 +29,7 @@ export function expression(pattern: string, site: CallSite, number: number): Reg
     flags += [...new Set(given)].join("");
     text = pattern.slice(whole.length);
   }
-  if (/\(\?[=!<](?![A-Za-z_])/.test(text)) throw wrong(site, number, "regular expressions look neither ahead nor back");
+  if (/\(\?<?[=!]/.test(text)) throw wrong(site, number, "regular expressions look neither ahead nor back");
   text = text
     .replace(/\(\?P</g, "(?<")
     .replace(/\\Q([\s\S]*?)(?:\\E|$)/g, (_, literal: string) => literal.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"))
