@@ -28,7 +28,7 @@ export function printedPlan({ groups, targets }: Resolved): PrintedPlan {
 
 /** What is printed can be read again: what would be a template then is escaped. */
 function escaped(attributes: TargetAttributes): TargetAttributes {
-  const text = (one: string): string => one.replaceAll("${", "$${").replaceAll("%{", "%%{");
+  const text = (one: string): string => one.replace(/[$%](?=\{)/g, (mark) => mark + mark);
   const map = (one: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(one).map(([key, value]) => [key, text(value)]));
   const { annotations, args, labels } = attributes;

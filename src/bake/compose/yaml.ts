@@ -27,7 +27,6 @@ export function parseYaml(source: Source): Tree {
   const document = parseDocument(source.text, {
     lineCounter: lines,
     prettyErrors: false,
-    merge: true,
     uniqueKeys: true,
   });
   const [error] = document.errors;

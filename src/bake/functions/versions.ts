@@ -13,7 +13,8 @@ const VERSION =
 /** https://semver.org; numbers may be missing, or be `x` in constraints. */
 function versionOf(text: string, site: CallSite, operand: number): Version {
   const match = VERSION.exec(text.trim());
-  if (match === null || (operand === 0 && /[xX*]/.test(match.slice(1, 4).join("")))) throw wrong(site, operand, `${JSON.stringify(text)} is no version`);
+  if (match === null || (operand === 0 && /[xX*]/.test(match.slice(1, 4).join(""))))
+    throw wrong(site, operand, `${JSON.stringify(text)} is no version`);
   const parts = match.slice(1, 4);
   const found = parts.findIndex((part) => part === undefined || /^[xX*]$/.test(part));
   const given = found < 0 ? 3 : found;
