@@ -12,6 +12,7 @@ import {
   withAttribute,
 } from "./attributes.ts";
 import { attributeValue } from "./definitions.ts";
+import { namesMatching } from "./patterns.ts";
 
 /** One `--set PATTERN.KEY[.NAME][+]=VALUE`, several of one key taken together. */
 export interface Override {
@@ -93,8 +94,7 @@ function checkShape(key: OverrideKey, name: string | undefined, value: string | 
 /** A target of that name, or all that match. */
 function matching(pattern: string, targets: readonly string[], text: string): readonly string[] {
   if (targets.includes(pattern)) return [pattern];
-  const expression = patternExpression(pattern);
-  const found = expression === undefined ? [] : targets.filter((target) => expression.test(target));
+  const found = namesMatching(pattern, targets);
   if (found.length > 0) return found;
   const near = suggest(pattern, targets);
   throw bad(
@@ -102,20 +102,6 @@ function matching(pattern: string, targets: readonly string[], text: string): re
     `no target matches ${pattern}`,
     near ? `did you mean ${near}?` : `there is ${targets.slice(0, 20).join(", ")}`,
   );
-}
-
-/** Names of targets have no slashes, so that a `*` stands for everything. */
-function patternExpression(pattern: string): RegExp | undefined {
-  const source = pattern.replace(/\[[^\]]*\]|\*|\?|[^[*?]+|\[/g, (part) => {
-    if (part === "*") return ".*";
-    if (part === "?") return ".";
-    return part.length > 2 && part.startsWith("[") ? part : part.replace(/[\\^$.*+?()[\]{}|-]/g, "\\$&");
-  });
-  try {
-    return new RegExp(`^(?:${source})$`);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A target's attributes as `--set` changes them. */

@@ -3,6 +3,7 @@ import { suggest } from "../parser/suggest.ts";
 import { type AttributeName, merged, normalized, type TargetAttributes, withAttribute } from "./attributes.ts";
 import type { Definitions, TargetDefinition } from "./definitions.ts";
 import { type Override, overridden } from "./overrides.ts";
+import { isPattern, namesMatching } from "./patterns.ts";
 import { faultAt, type Place } from "./source.ts";
 
 /** A target with all that it inherits and is overridden by. */
@@ -55,8 +56,9 @@ class Resolver {
     this.#overrides = overrides;
   }
 
-  resolve(wanted: readonly string[]): Resolved {
+  resolve(given: readonly string[]): Resolved {
     const groups = new Map<string, ResolvedGroup>();
+    const wanted = [...new Set(given.flatMap((name) => this.#named(name)))];
     for (const name of wanted) {
       for (const target of this.#expand(name, groups, undefined, new Set())) {
         if (!this.#targets.has(target)) this.#targets.set(target, this.#whole(target, false));
@@ -69,6 +71,16 @@ class Resolver {
     groups.set("default", { description: before?.description, targets });
     for (const name of [...this.#targets.keys()]) this.#link(name, []);
     return { groups: inOrder(groups), targets: inOrder(this.#targets) };
+  }
+
+  /** What a name stands for: patterns for several, and a service's for its target, which has no dots. */
+  #named(name: string): readonly string[] {
+    const sanitized = name.replaceAll(".", "_");
+    if (!isPattern(sanitized)) return [sanitized];
+    const { groups, targets } = this.#definitions;
+    const found = namesMatching(sanitized, [...groups.keys(), ...targets.keys()]);
+    if (found.length > 0) return found;
+    throw this.#missing(name, undefined);
   }
 
   /** The targets of a group, of the groups in it too, or the target itself. */

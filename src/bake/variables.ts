@@ -110,13 +110,11 @@ export class Variables {
     return value === undefined ? null : convert(value, type, attribute?.value.place);
   }
 
-  /** A value from the command line or the environment: as text, or from `NAME_JSON` where text is not enough. */
+  /** A value from the command line or the environment: of what has a type, `NAME_JSON` goes before the text. */
   #fromOutside(name: string, type: Type | undefined): { readonly text: string; readonly isJson: boolean } | undefined {
     const text = this.#outside(name);
     const json = this.#declared.has(`${name}_JSON`) || type === undefined ? undefined : this.#outside(`${name}_JSON`);
-    if (json !== undefined && (text === undefined || (type !== undefined && !isPlain(type)))) {
-      return { text: json, isJson: true };
-    }
+    if (json !== undefined) return { text: json, isJson: true };
     return text === undefined ? undefined : { text, isJson: false };
   }
 

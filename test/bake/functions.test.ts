@@ -15,7 +15,7 @@ const DOCUMENTED =
   "modulo multiply negate not notequal or parseint pow range regex regex_replace regexall replace reverse reverselist " +
   "rfc3339parse rsadecrypt sanitize sethaselement setintersection setproduct setsubtract setsymmetricdifference " +
   "setunion sha1 sha256 sha512 signum slice sort split strlen substr subtract timeadd timestamp title trim trimprefix " +
-  "trimspace trimsuffix try unixtimestampparse upper urlencode uuidv4 uuidv5 values zipmap homedir semvercmp";
+  "trimspace trimsuffix try unixtimestampparse upper urlencode uuidv4 uuidv5 values zipmap homedir semvercmp formattimestamp";
 
 Functions("those that bake documents are there, or are refused with a reason", () => {
   const missing = DOCUMENTED.split(" ").filter(
@@ -149,6 +149,7 @@ const rows: readonly (readonly [expression: string, expected: unknown])[] = [
     "Tuesday, 3 Feb 26 2:5 PM o'clock +01:00",
   ],
   ['[rfc3339parse("2026-02-03T14:05:06Z").iso_week, rfc3339parse("2026-02-03T14:05:06Z").year_day]', [6, 34]],
+  ['[formattimestamp("X", "1970-01-01T00:01:00Z"), formattimestamp("YYYY", 0)]', ["60", "1970"]],
   ["unixtimestampparse(0).rfc3339", "1970-01-01T00:00:00Z"],
   // Networks
   ['cidrhost("10.12.112.0/20", 268)', "10.12.113.12"],

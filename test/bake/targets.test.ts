@@ -186,6 +186,14 @@ Targets("groups have groups in them; those that are asked for make the default g
   assert.equal(Object.keys(target), ["a", "b", "c"]);
 });
 
+Targets("names may be patterns, and dots stand for what services have in their names", async () => {
+  const file = 'target "a-x" {}\ntarget "a-y" {}\ntarget "b_c" {}\ngroup "a-all" { targets = ["a-x"] }';
+  const { group, target } = await planOf(file, { targets: ["a-*", "b.c"] });
+  assert.equal(group.default, { targets: ["a-all", "a-x", "a-y", "b_c"] });
+  assert.equal(Object.keys(target), ["a-x", "a-y", "b_c"]);
+  assert.match(await failure(planOf(file, { targets: ["c*"] })), /there is no target c\*/);
+});
+
 Targets("a target that another one uses is built for it, and writes nothing", async () => {
   const file = `
     target "base" {

@@ -1,5 +1,5 @@
 import { mapOf, toNumber, type Value } from "../values.ts";
-import { type CallSite, type FunctionTable, given, ofText, ofTexts, taking, wrong } from "./function.ts";
+import { type CallSite, type FunctionTable, given, ofText, ofTexts, taking, textOf, wrong } from "./function.ts";
 
 const MONTHS = "January February March April May June July August September October November December".split(" ");
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
@@ -130,6 +130,11 @@ function facts(moment: Moment): readonly (readonly [string, Value])[] {
   ];
 }
 
+function ofSeconds(seconds: number, site: CallSite, operand: number): Moment {
+  if (!Number.isInteger(seconds)) throw wrong(site, operand, "seconds are a whole number");
+  return inRange({ at: seconds * 1000, ahead: 0 }, site);
+}
+
 /** The years that RFC 3339 can write. */
 function inRange(moment: Moment, site: CallSite): Moment {
   const year = Math.abs(moment.at) < 8e15 ? clock(moment).getUTCFullYear() : -1;
@@ -144,9 +149,15 @@ export const TIME_FUNCTIONS: FunctionTable = {
     return rfc3339(inRange({ at: at + duration(added, site, 1), ahead }, site));
   }),
   formatdate: ofTexts(2, ([format = "", text = ""], site) => formatted(format, parsed(text, site, 1), site)),
+  formattimestamp: taking(2, 2, (values, site) => {
+    const format = textOf(values, 0, site);
+    const time = given(values, 1);
+    const moment = typeof time === "number" ? ofSeconds(time, site, 1) : parsed(textOf(values, 1, site), site, 1);
+    return format === "X" ? String(Math.floor(moment.at / 1000)) : formatted(format, moment, site);
+  }),
   rfc3339parse: ofText((text, site) => mapOf(facts(parsed(text, site, 0)))),
   unixtimestampparse: taking(1, 1, (values, site) => {
-    const moment = inRange({ at: toNumber(given(values, 0), site.operand(0)) * 1000, ahead: 0 }, site);
+    const moment = ofSeconds(toNumber(given(values, 0), site.operand(0)), site, 0);
     return mapOf([...facts(moment), ["rfc3339", rfc3339(moment)]]);
   }),
 };
