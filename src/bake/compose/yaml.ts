@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { faultAt, type Place, type Source } from "../source.ts";
 
 /** A YAML document with places, aliases followed. */
@@ -23,12 +23,7 @@ const DEEPEST = 100;
  * @throws KbuildError `build.bake`
  */
 export function parseYaml(source: Source): Tree {
-  const lines = new LineCounter();
-  const document = parseDocument(source.text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: true,
-  });
+  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true });
   const [error] = document.errors;
   if (error !== undefined) {
     const [from, to] = error.pos;
