@@ -1,5 +1,6 @@
 import { KbuildError } from "../errors.ts";
 import { normalized } from "./attributes.ts";
+import { defineCompose } from "./compose/compose.ts";
 import type { Definitions } from "./definitions.ts";
 import { define, type Machine } from "./document.ts";
 import { parseJsonBody } from "./hcl/json.ts";
@@ -50,11 +51,9 @@ export async function readDefinitions(inputs: BakeInputs): Promise<Definitions> 
   const others = sources.filter(({ kind }) => kind !== "compose");
   let definitions: Definitions | undefined;
   if (compose.length > 0) {
-    // Loaded only for those who have such files: the reader of YAML is large.
-    const { defineCompose } = await import("./compose/compose.ts");
     const { env, variables, warn, dotenv } = inputs;
     const beside = dotenv === undefined ? undefined : new Source(".env", dotenv);
-    definitions = defineCompose(compose, { env, variables, warn, dotenv: beside });
+    definitions = await defineCompose(compose, { env, variables, warn, dotenv: beside });
   }
   if (others.length === 0 && definitions !== undefined) return definitions;
   const bodies = others.map(({ kind, source }) => (kind === "json" ? parseJsonBody(source) : parseHcl(source)));

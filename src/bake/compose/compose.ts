@@ -23,8 +23,8 @@ const PARTS = ["services", "secrets", "networks", "volumes", "configs", "models"
  *
  * @throws KbuildError `build.bake`
  */
-export function defineCompose(files: readonly Source[], settings: ComposeSettings): Definitions {
-  const [first, ...others] = files.map(parseYaml);
+export async function defineCompose(files: readonly Source[], settings: ComposeSettings): Promise<Definitions> {
+  const [first, ...others] = await Promise.all(files.map(parseYaml));
   if (first === undefined) return { targets: new Map(), groups: new Map(), variables: [] };
   const whole = others.reduce((before, after) => mergedTrees(before, after), first);
   const reader = readerFor(settings);

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
+import type { Node } from "yaml";
 import { faultAt, type Place, type Source } from "../source.ts";
 
 /** A YAML document with places, aliases followed. */
@@ -18,11 +18,12 @@ const MOST_NODES = 100_000;
 const DEEPEST = 100;
 
 /**
- * Reads a YAML file. YAML 1.2, with the merge keys (`<<`) of 1.1.
+ * Reads a YAML file. YAML 1.2, with the merge keys (`<<`) of 1.1. The library is loaded by the first that is read.
  *
  * @throws KbuildError `build.bake`
  */
-export function parseYaml(source: Source): Tree {
+export async function parseYaml(source: Source): Promise<Tree> {
+  const { isAlias, isMap, isScalar, isSeq, parseDocument } = await import("yaml");
   const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true });
   const [error] = document.errors;
   if (error !== undefined) {
