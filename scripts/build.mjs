@@ -22,15 +22,15 @@ const common = {
 };
 
 /**
- * What would cost a cached build more time than its work. The HTTP client is larger than all the rest and seldom needed: it
- * stays a file of its own (only whole packages are taken out: what is bundled twice, like the class of errors, would be two
+ * What would cost a cached build more time than its work. The HTTP client is larger than all the rest and seldom needed, and
+ * so is the reader of YAML: each stays a file of its own (only whole packages are taken out: what is bundled twice, like the class of errors, would be two
  * things). commander loads the module for child processes for a feature that is not used. The hash's own loader
  * finds out what machine this is, which takes longer than trying what is usual.
  */
 const fastStart = {
   name: "fast-start",
   setup(context) {
-    context.onResolve({ filter: /^undici$/ }, () => ({ path: "./undici.cjs", external: true }));
+    context.onResolve({ filter: /^(?:undici|yaml)$/ }, ({ path }) => ({ path: `./${path}.cjs`, external: true }));
     context.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
       importer.includes("/node_modules/commander/") ? { path: "child_process", namespace: "lazy" } : undefined,
     );
@@ -72,13 +72,15 @@ await Promise.all([
     define: { ...common.define, "import.meta.url": "importMetaUrl" },
     inject: ["scripts/import-meta-url.js"],
   }),
-  build({
-    ...common,
-    stdin: { contents: 'module.exports = require("undici");', resolveDir: home },
-    outfile: "dist/undici.cjs",
-    format: "cjs",
-    minify: true,
-  }),
+  ...["undici", "yaml"].map((name) =>
+    build({
+      ...common,
+      stdin: { contents: `module.exports = require("${name}");`, resolveDir: home },
+      outfile: `dist/${name}.cjs`,
+      format: "cjs",
+      minify: true,
+    }),
+  ),
   build({
     ...common,
     entryPoints: ["src/api.ts"],

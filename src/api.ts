@@ -4,6 +4,8 @@
  * kbuild as a library: what package.json exports, and all that the command line uses. Nothing else is public.
  */
 import type { Writable } from "node:stream";
+import type { Bake, BakeListing, BakeOptions, BakePlan, BakeSelection } from "./executor/bake/options.ts";
+import { startBake } from "./executor/bake/start.ts";
 import { startBuild } from "./executor/build.ts";
 import type { Outline, TargetList } from "./executor/checks/outline.ts";
 import type { CheckReport } from "./executor/checks/report.ts";
@@ -19,8 +21,12 @@ import type { ListedImage } from "./oci/images/list.ts";
 import type { Removal } from "./oci/images/remove.ts";
 import { defaultRoot, openStore, type Store } from "./oci/layout/store.ts";
 
+export type { AttributeName, Spec, TargetAttributes } from "./bake/attributes.ts";
+export type { BakeFile } from "./bake/plan.ts";
+export type { ListedTarget, ListedVariable, PrintedGroup } from "./bake/print.ts";
 export type { ErrorCode, Location } from "./errors.ts";
 export { KbuildError } from "./errors.ts";
+export type * from "./executor/bake/options.ts";
 export type { Outline, OutlinedArgument, OutlinedNeed, Target, TargetList } from "./executor/checks/outline.ts";
 export type { CheckReport } from "./executor/checks/report.ts";
 export type { DockerfileOptions } from "./executor/checks/sources.ts";
@@ -103,6 +109,29 @@ export async function checkRules(): Promise<readonly CheckRule[]> {
     explanation,
     experimental,
   }));
+}
+
+/**
+ * Builds the targets that files of definitions (`docker-bake.hcl`, `docker-bake.json`, compose files) have, at the same
+ * time where none needs another. Starts at once; wait for it, or follow its events.
+ *
+ * The promise rejects with a `KbuildError`: `build.bake` when the files are at fault, with the place in them; else as that
+ * of `build`, of the first target that fails.
+ */
+export function bake(options: BakeOptions = {}): Bake {
+  return startBake(options);
+}
+
+/** What `bake` would build: files read, merged and computed, in the shape that `docker buildx bake --print` has. */
+export async function planBake(options: BakeSelection = {}): Promise<BakePlan> {
+  const bake = await import("./executor/bake/bake.ts");
+  return bake.planBake(options);
+}
+
+/** The targets, groups and variables that files of definitions have. */
+export async function listBake(options: BakeSelection = {}): Promise<BakeListing> {
+  const bake = await import("./executor/bake/bake.ts");
+  return bake.listBake(options);
 }
 
 /** The images of the store, newest first; none when there is no store. */

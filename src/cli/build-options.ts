@@ -1,6 +1,5 @@
 /** The options of `kbuild build`. docker's names are docker's spelling; what is not there yet is refused by name. */
 import { acceptedOptions } from "./accepted-options.ts";
-import { annotation } from "./annotation-option.ts";
 import { cacheFrom, cacheTo } from "./cache-option.ts";
 import { call, FORMATS } from "./call-option.ts";
 import { debug, root } from "./common-options.ts";
@@ -47,7 +46,7 @@ export const buildOptions = {
     names: "--annotation",
     argument: "[LEVEL:]KEY=VALUE",
     several: true,
-    parse: annotation,
+    parse: text,
     group: "Image",
     help: "Annotation of the manifest, or of index, manifest-descriptor, …",
   },

@@ -45,7 +45,7 @@ export async function buildRequest(
       ...(await dockerfileOptionsOf(values, place, shell)),
       tags: values.tag,
       labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
-      annotations: values.annotation?.flat(),
+      annotations: values.annotation,
       squash: values.squash,
       noCache: values.noCache,
       noCacheFilter: values.noCacheFilter?.flat(),
@@ -137,7 +137,8 @@ function contextOf(operands: readonly string[]): string {
   return place;
 }
 
-function styleOf(values: Typed, shell: BuildShell): Style {
+/** How progress is shown, by the options, the environment and the terminal. */
+export function styleOf(values: Pick<Typed, "quiet" | "progress">, shell: Pick<Shell, "env" | "stderr">): Style {
   if (values.quiet) return "quiet";
   const { env } = shell;
   const chosen =
@@ -174,7 +175,8 @@ function checkStdout(count: number, shell: BuildShell): void {
   }
 }
 
-async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
+/** A stream's text. */
+export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of stream) parts.push(part);
   return Buffer.concat(parts).toString("utf8");

@@ -43,14 +43,21 @@ export const buildCommand = command({
   },
 });
 
-function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
+/** Tells of options that change nothing. */
+export function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
   if (style === "quiet" || style === "none" || style === "rawjson") return;
   for (const message of notes)
     shell.stderr.write(style === "json" ? jsonLine({ type: "note", message }) : `note: ${message}\n`);
 }
 
 /** Follows the build in the style that was asked for; only that renderer is loaded. */
-async function show(style: Style, build: Build, failure: Failure, explain: boolean, shell: Shell): Promise<void> {
+export async function show(
+  style: Style,
+  build: Pick<Build, "events">,
+  failure: Failure,
+  explain: boolean,
+  shell: Shell,
+): Promise<void> {
   const { stderr, env, debug } = shell;
   const direct = new PacedWriter(stderr);
   const events = sparingPulls(direct.paced(build.events));
@@ -82,7 +89,8 @@ async function show(style: Style, build: Build, failure: Failure, explain: boole
   }
 }
 
-function messageOf(error: unknown): string {
+/** What an error says, for those who only show it. */
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -22,6 +22,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./check.ts")).checkCommand,
   },
   {
+    names: ["bake", "buildx bake", "buildx f"],
+    about: "Build the targets of docker-bake.hcl, docker-bake.json or compose files",
+    load: async () => (await import("./bake.ts")).bakeCommand,
+  },
+  {
     names: ["image ls", "images", "image list"],
     about: "List images",
     load: async () => (await import("./image-ls.ts")).imageLsCommand,
@@ -86,7 +91,7 @@ export const commands: readonly CommandEntry[] = [
 /** Commands of docker that are not there yet. A folder of that name is built as `./run`. */
 const LATER =
   "pull push load logs rm ps commit login logout import export diff exec create start stop kill cp system " +
-  "compose manifest container volume network search attach wait top stats rename pause info events context builder buildx bake";
+  "compose manifest container volume network search attach wait top stats rename pause info events context builder buildx";
 /** First words of commands of two words. */
 const GROUPS = ["image", "buildx", "builder"];
 

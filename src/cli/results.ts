@@ -12,13 +12,27 @@ export function writeResults(
   if (metadataFile !== undefined) writeFile(metadataFile, metadata(result, env), "--metadata-file");
 }
 
+/** Writes the facts of several images, by the names of their targets. */
+export function writeMetadata(
+  results: Readonly<Record<string, BuildResult>>,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): void {
+  const facts = Object.entries(results).map(([name, result]) => [name, factsOf(result, env)]);
+  writeFile(file, `${JSON.stringify(Object.fromEntries(facts), null, 2)}\n`, "--metadata-file");
+}
+
+function metadata(result: BuildResult, env: Readonly<Record<string, string | undefined>>): string {
+  return `${JSON.stringify(factsOf(result, env), null, 2)}\n`;
+}
+
 /** What `docker buildx build --metadata-file` writes, with its keys. */
-function metadata(
+function factsOf(
   { digest, imageId, descriptor, tags, warnings }: BuildResult,
   env: Readonly<Record<string, string | undefined>>,
-): string {
+): Readonly<Record<string, unknown>> {
   const wantsWarnings = /^(?:1|t|true)$/i.test(env.BUILDX_METADATA_WARNINGS ?? "");
-  const facts = {
+  return {
     ...(wantsWarnings && warnings.length > 0 ? { "buildx.build.warnings": warnings.map(vertexWarning) } : {}),
     // An index has no config.
     ...(imageId === digest ? {} : { "containerimage.config.digest": imageId }),
@@ -26,7 +40,6 @@ function metadata(
     "containerimage.digest": digest,
     ...(tags.length > 0 ? { "image.name": tags.join(",") } : {}),
   };
-  return `${JSON.stringify(facts, null, 2)}\n`;
 }
 
 /** BuildKit's `client.VertexWarning`, whose texts are in base64; without the text of the file. */

@@ -1,6 +1,7 @@
 import { KbuildError } from "../errors.ts";
 import { formatPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import type { Platform } from "../oci/types.ts";
+import { suggest } from "../parser/suggest.ts";
 import type { AnnotationLevel, AnnotationOptions } from "./options.ts";
 
 /** Annotations of an image, as they were given. OCI image-spec annotations.md. */
@@ -17,10 +18,11 @@ export interface ReadAnnotation extends Omit<AnnotationOptions, "platform"> {
  * @throws KbuildError `usage.annotation`
  */
 export function readAnnotations(
-  given: readonly AnnotationOptions[] | undefined,
+  given: readonly (string | AnnotationOptions)[] | undefined,
   platforms: readonly Platform[],
 ): Annotations {
-  return (given ?? []).map(({ level = "manifest", platform, key, value }) => {
+  const listed = (given ?? []).flatMap((one) => (typeof one === "string" ? parseAnnotation(one) : [one]));
+  return listed.map(({ level = "manifest", platform, key, value }) => {
     if (key === "")
       throw new KbuildError("usage.annotation", `the annotation ${JSON.stringify(`=${value}`)} has no key`);
     const isOfIndex = level === "index" || level === "index-descriptor";
@@ -39,6 +41,30 @@ export function readAnnotations(
       });
     }
     return { level, platform: read, key, value };
+  });
+}
+
+const LEVELS = ["manifest", "index", "manifest-descriptor", "index-descriptor"] as const;
+
+/** One annotation for each level that a text names. docker buildx build, "--annotation". */
+function parseAnnotation(text: string): readonly AnnotationOptions[] {
+  const fail = (reason: string, hint?: string): KbuildError =>
+    new KbuildError("usage.annotation", `the annotation ${JSON.stringify(text)}: ${reason}`, { hint });
+  const equals = text.indexOf("=");
+  if (equals < 1) throw fail("this must be KEY=VALUE", "for instance org.opencontainers.image.title=web");
+  const [name, value] = [text.slice(0, equals), text.slice(equals + 1)];
+  const [, levels, key] = /^([a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(.*)$/s.exec(name) ?? [];
+  if (levels === undefined || key === undefined) return [{ key: name, value }];
+  if (key === "") throw fail("the key is missing");
+  return levels.split(",").map((one) => {
+    const [, asked = "", platform] = /^([a-z-]+)(?:\[([^\]]*)\])?$/.exec(one) ?? [];
+    const level = LEVELS.find((known) => known === asked);
+    if (level !== undefined) return { level, platform, key, value };
+    const near = suggest(asked, LEVELS);
+    throw fail(
+      `there is no level ${asked}`,
+      near === undefined ? `there is ${LEVELS.join(", ")}` : `did you mean ${near}?`,
+    );
   });
 }
 

@@ -3,15 +3,16 @@ import { Emitter } from "./emitter.ts";
 import { EventStream } from "./event-stream.ts";
 import type { Build, BuildOptions, BuildResult } from "./options.ts";
 import { runBuild } from "./run-build.ts";
+import type { Session } from "./session.ts";
 
-/** Starts a build; see `build` in `api.ts`. */
-export function startBuild(options: BuildOptions): Build {
+/** Starts a build; see `build` in `api.ts`. `session`: that of several builds that share their work. */
+export function startBuild(options: BuildOptions, session?: Session): Build {
   const events = new EventStream();
   const emitter = new Emitter(
     (event) => events.push(event),
     () => events.room(),
   );
-  const result = run(options, emitter).finally(() => events.end());
+  const result = run(options, emitter, session).finally(() => events.end());
   // Whoever only follows the events need not look at the promise: that it fails is no unhandled rejection then.
   result.catch(() => undefined);
   return {
@@ -23,11 +24,11 @@ export function startBuild(options: BuildOptions): Build {
   };
 }
 
-async function run(options: BuildOptions, emitter: Emitter): Promise<BuildResult> {
+async function run(options: BuildOptions, emitter: Emitter, session: Session | undefined): Promise<BuildResult> {
   emitter.buildStarted();
   try {
     if (options.signal?.aborted) throw interrupted();
-    const result = await runBuild(options, emitter);
+    const result = await runBuild(options, emitter, session);
     emitter.buildFinished("done");
     return result;
   } catch (error) {

@@ -22,8 +22,11 @@ export interface BuildOptions {
   /** The stage to build; default: the last. */
   readonly target?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Annotations of the image's manifest, of an index, or of their descriptors. */
-  readonly annotations?: readonly AnnotationOptions[] | undefined;
+  /**
+   * Annotations of the image's manifest, of an index, or of their descriptors; as a text
+   * `[LEVEL[,LEVEL…][[OS/ARCHITECTURE]]:]KEY=VALUE`.
+   */
+  readonly annotations?: readonly (string | AnnotationOptions)[] | undefined;
   /**
    * `os/architecture[/variant]`, one or several (as a list or with commas in between); default: this machine's. Of several
    * the result is an index.

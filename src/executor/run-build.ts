@@ -28,24 +28,29 @@ export interface BuildRequest {
 /**
  * A build from its options to its outputs. Whatever happens, what it started has ended when it returns or throws, and
  * what it made only for itself is gone.
+ *
+ * @param shared the session of several builds that run together, if it is one of them
  * @throws KbuildError
  */
-export async function runBuild(options: BuildOptions, emitter: Emitter): Promise<BuildResult> {
+export async function runBuild(options: BuildOptions, emitter: Emitter, shared?: Session): Promise<BuildResult> {
   const request = readRequest(options, emitter);
+  const { inputs } = request;
+  // What a session has decided for all its builds is this one's wish as well, or it has a session of its own.
+  const isShared = shared?.tools.clock.epoch === inputs.epoch;
+  if (shared !== undefined && isShared) return buildInSession(shared, request);
   const { root, insecureRegistries, signal } = options;
-  return inSession({ inputs: request.inputs, emitter, root, insecureRegistries, signal }, (session) =>
-    buildInSession(session, request),
-  );
+  const warn = (code: string, message: string): void => emitter.warn(code, message);
+  return inSession({ inputs, warn, root, insecureRegistries, signal }, (session) => buildInSession(session, request));
 }
 
 /** @throws KbuildError `usage.*` */
-export function readRequest(options: BuildOptions, emitter: Emitter): BuildRequest {
+function readRequest(options: BuildOptions, emitter: Emitter): BuildRequest {
   const inputs = readInputs(options);
   return { options, inputs, outputs: checkOutputs(options.outputs ?? [{ type: "image" }], inputs), emitter };
 }
 
 /** One of the builds of a session. */
-export async function buildInSession(session: Session, request: BuildRequest): Promise<BuildResult> {
+async function buildInSession(session: Session, request: BuildRequest): Promise<BuildResult> {
   const loaded = await loadBuild(session, request);
   try {
     const finished = await runStages(session, request, loaded);

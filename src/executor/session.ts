@@ -4,7 +4,6 @@ import { holdStore } from "../oci/layout/in-use.ts";
 import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
 import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { Cache } from "./cache.ts";
-import type { Emitter } from "./emitter.ts";
 import type { BuildInputs } from "./inputs.ts";
 import { LayerPool } from "./layer-pool.ts";
 import type { BuildOptions } from "./options.ts";
@@ -24,7 +23,7 @@ export interface Session {
 /** What a session is opened with. */
 export interface SessionOptions extends Pick<BuildOptions, "root" | "insecureRegistries" | "signal"> {
   readonly inputs: Pick<BuildInputs, "env" | "epoch" | "isolation">;
-  readonly emitter: Emitter;
+  readonly warn: (code: string, message: string) => void;
 }
 
 /**
@@ -33,7 +32,7 @@ export interface SessionOptions extends Pick<BuildOptions, "root" | "insecureReg
  * @throws KbuildError `machine.*`, and what `work` throws
  */
 export async function inSession<T>(options: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
-  const { inputs, emitter } = options;
+  const { inputs, warn } = options;
   const stopping = new AbortController();
   const stop = (): void => stopping.abort(new KbuildError("interrupted", "the build was interrupted"));
   options.signal?.addEventListener("abort", stop, { once: true });
@@ -43,7 +42,7 @@ export async function inSession<T>(options: SessionOptions, work: (session: Sess
     env: inputs.env,
     insecureRegistries: options.insecureRegistries ?? [],
     signal,
-    warn: (message) => emitter.warn("Credentials", message),
+    warn: (message) => warn("Credentials", message),
   });
   let used: { readonly store: Store; readonly worker: Worker; release(): void } | undefined;
   try {
@@ -52,7 +51,7 @@ export async function inSession<T>(options: SessionOptions, work: (session: Sess
     const pool = new LayerPool(store, native, signal);
     const clock = new Clock(inputs.epoch);
     const worker = new Worker({ store, pool, clock, signal }, () =>
-      openBuildSandbox(store, inputs.isolation, signal, (message) => emitter.warn("Sandbox", message)),
+      openBuildSandbox(store, inputs.isolation, signal, (message) => warn("Sandbox", message)),
     );
     used = { store, worker, release: use.release };
     const tools: Tools = {

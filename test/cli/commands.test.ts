@@ -99,6 +99,8 @@ Commands:
   build      Build an image from a Dockerfile (the default:
              kbuild -t NAME . builds)
   check      Check a Dockerfile without building it
+  bake       Build the targets of docker-bake.hcl,
+             docker-bake.json or compose files
   image ls   List images
   history    Show how an image came about, newest first
   inspect    Show everything about images, as JSON

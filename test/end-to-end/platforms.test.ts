@@ -156,7 +156,7 @@ for (const [name, argv, expected] of [
   ["an archive for docker", ["-o", "type=docker,dest=x.tar", ...BOTH], /one platform/],
   ["an annotation of an index where there is none", ["--annotation", "index:a=b"], /makes none/],
   ["an annotation of a platform that is not built", ["--annotation", "manifest[linux/s390x]:a=b"], /not built/],
-  ["an annotation of an unknown level", ["--annotation", "manifst:a=b"], /must be one of.*\n.*did you mean manifest/],
+  ["an annotation of an unknown level", ["--annotation", "manifst:a=b"], /no level manifst.*\n.*did you mean manifest/],
   ["an annotation without a key", ["--annotation", "=b"], /KEY=VALUE/],
   [
     "files of several platforms in one folder",

@@ -52,7 +52,7 @@ export async function readSources(options: DockerfileOptions): Promise<Dockerfil
   if (isHere && !isHttpAddress(options.file ?? "")) return readLocal(options, inputs, place);
   const emitter = new Emitter(() => {});
   const { root, signal } = options;
-  return inSession({ inputs, emitter, root, signal }, async (session) => {
+  return inSession({ inputs, warn: () => {}, root, signal }, async (session) => {
     const { found, ignore, close } = await loadBuild(session, { options, inputs, outputs: [], emitter });
     await close();
     const { name, text } = found;
