@@ -6,7 +6,8 @@ import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
 import { sweepTemporary } from "../oci/layout/sweep.ts";
 import { canonicalName } from "../oci/reference.ts";
 import { CHECK_ARGUMENT, EXPERIMENTAL_ARGUMENT } from "../parser/checks/configuration.ts";
-import { parseDockerfile } from "../parser/parser.ts";
+import type { Dockerfile } from "../parser/instructions.ts";
+import { parseDockerfile, parseLeading } from "../parser/parser.ts";
 import { isProxyArgument, proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
 import { Cache } from "./cache.ts";
@@ -222,7 +223,7 @@ function planDockerfile(
   options: BuildOptions,
   emitter: Emitter,
 ): { readonly plan: Plan; readonly checks: BuildChecks } {
-  const dockerfile = parseDockerfile(found.text, found.name);
+  const dockerfile = parse(found, inputs, options, emitter);
   const checks = new BuildChecks(dockerfile, inputs, options.target, emitter);
   try {
     const plan = planBuild(dockerfile, {
@@ -237,6 +238,17 @@ function planDockerfile(
   } catch (error) {
     // What is wrong with the file often tells why it cannot be planned.
     checks.tell();
+    throw error;
+  }
+}
+
+/** Parses; of a file that cannot be, what checks find in front of the fault is told. */
+function parse(found: FoundDockerfile, inputs: BuildInputs, options: BuildOptions, emitter: Emitter): Dockerfile {
+  try {
+    return parseDockerfile(found.text, found.name);
+  } catch (error) {
+    const leading = parseLeading(found.text, found.name);
+    if (leading !== undefined) new BuildChecks(leading, inputs, options.target, emitter).tell();
     throw error;
   }
 }

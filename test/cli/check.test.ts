@@ -147,6 +147,17 @@ Check("JSON of a file that cannot be built says why, and so does the status", as
   });
 });
 
+Check("what stands before a fault is checked all the same", async () => {
+  const place = plant(path.join(folder, "half"), { Dockerfile: "FROM scratch AS Bad\nMAINTAINER me\nBADCMD\n" });
+  const { status, stdout, stderr } = await run("check", place);
+  assert.equal(
+    [...stdout.matchAll(/^WARNING: (\w+)/gm)].map(([, rule]) => rule),
+    ["StageNameCasing", "MaintainerDeprecated"],
+  );
+  assert.match(stderr, /^Dockerfile:3:1: unknown instruction: BADCMD/);
+  assert.is(status, 1);
+});
+
 interface Sarif {
   readonly version: string;
   readonly runs: readonly {

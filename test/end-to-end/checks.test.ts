@@ -97,6 +97,10 @@ Checks("what is wrong with a file is told along with why it cannot be built", as
   assert.is(status, 1);
   assert.match(stderr, / - InvalidDefaultArgInFrom: .* \(line 2\)$/m);
   assert.match(stderr, /^Dockerfile:2:6: the base image \$IMAGE is blank/m);
+  const half = plant(path.join(folder, "half"), { Dockerfile: "FROM scratch AS Bad\nBADCMD\n" });
+  const told = await kbuild.run(["--progress=plain", half]);
+  assert.is(told.status, 1);
+  assert.match(told.stderr, / - StageNameCasing: .* \(line 1\)\n.*Dockerfile:2:1: unknown instruction: BADCMD/s);
 });
 
 Checks("variables of a base image in the store are known, also when nothing is built", async () => {

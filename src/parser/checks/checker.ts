@@ -25,6 +25,7 @@ import { walkStages } from "./scope.ts";
  */
 export class Checker {
   readonly #dockerfile: Dockerfile;
+  readonly #lines: readonly string[];
   readonly #configuration: Configuration;
   readonly #start: Location;
   readonly #comments = new Map<Instruction, Configuration | undefined>();
@@ -33,6 +34,7 @@ export class Checker {
   /** @throws KbuildError `build.directive`, `usage.checks` when the directive or the build argument cannot be read */
   constructor(dockerfile: Dockerfile, given: ReadonlyMap<string, string>) {
     this.#dockerfile = dockerfile;
+    this.#lines = dockerfile.source.split("\n");
     this.#start = { file: dockerfile.file, line: 1, column: 1 };
     this.#configuration = chooseConfiguration(dockerfile, given);
     const { check } = dockerfile.directives;
@@ -83,7 +85,7 @@ export class Checker {
     const { description, explanation, name } = rule;
     const { message, hint } = remark;
     const location = remark.location ?? remark.about[0]?.location ?? this.#start;
-    const excerpt = excerptOf(this.#dockerfile.source, location);
+    const excerpt = excerptOf(this.#lines, location);
     this.#findings.push({ rule: name, message, location, hint, description, explanation, excerpt });
   }
 
