@@ -1,5 +1,7 @@
 import type { OptionTable } from "./option-table.ts";
 
+const NO_ATTESTATION = "kbuild makes no attestations yet: the image comes without";
+
 /** Options of docker build that change nothing here, and those that are not there yet. */
 export const acceptedOptions = {
   load: {
@@ -19,17 +21,26 @@ export const acceptedOptions = {
     names: "--provenance",
     argument: "SPEC",
     group: "Accepted",
-    help: "Only false",
-    later: "--provenance=false is taken",
-    harmless: ["false"],
+    help: "Nothing is attested yet",
+    harmless: ["false", "disabled=true"],
+    note: NO_ATTESTATION,
   },
   sbom: {
     names: "--sbom",
     argument: "SPEC",
     group: "Accepted",
-    help: "Only false",
-    later: "--sbom=false is taken",
-    harmless: ["false"],
+    help: "Nothing is attested yet",
+    harmless: ["false", "disabled=true"],
+    note: NO_ATTESTATION,
+  },
+  attest: {
+    names: "--attest",
+    argument: "SPEC",
+    several: true,
+    group: "Accepted",
+    help: "Nothing is attested yet",
+    harmless: ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+    note: NO_ATTESTATION,
   },
   rm: {
     names: "--rm",
@@ -66,31 +77,14 @@ export const acceptedOptions = {
   },
 
   push: { names: "--push", help: "Push the image", later: "kbuild save writes an archive that other tools push" },
-  annotation: {
-    names: "--annotation",
-    argument: "KEY=VALUE",
-    several: true,
-    help: "Annotations",
-    later: "--label sets a label, which most tools read as well",
-  },
-  attest: { names: "--attest", argument: "SPEC", several: true, help: "Attestations", later: "" },
-  cacheFrom: {
-    names: "--cache-from",
+  policy: {
+    names: "--policy",
     argument: "SPEC",
     several: true,
-    help: "Cache sources",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
+    help: "Source policies",
+    later: "name sources by digest: FROM NAME@sha256:…, ADD --checksum=…",
   },
-  cacheTo: {
-    names: "--cache-to",
-    argument: "SPEC",
-    several: true,
-    help: "Cache targets",
-    later: "the cache is in the store: keep that ($KBUILD_ROOT) between builds",
-  },
-  policy: { names: "--policy", argument: "SPEC", several: true, help: "Source policies", later: "" },
   print: { names: "--print", argument: "METHOD", help: "Subrequests", later: "--call is what it is called now" },
-  squash: { names: "--squash", help: "One layer", later: "" },
   stream: { names: "--stream", help: "Stream the context", later: "" },
   detach: { names: "--detach", help: "Build in the background", later: "" },
   invoke: { names: "--invoke", argument: "SPEC", help: "Debugger", later: "" },

@@ -1,12 +1,12 @@
 import { type BuildOptions, type DockerfileOptions, KbuildError, type OutputOptions } from "../api.ts";
+import { type buildOptions, PROGRESS } from "./build-options.ts";
 import { type Call, callOf } from "./call-option.ts";
 import type { Values } from "./option-table.ts";
-import { type buildOptions, PROGRESS } from "./options.ts";
 import { secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
 import { oneOf } from "./values.ts";
 
-export type Style = "tty" | "plain" | "json" | "quiet" | "none";
+export type Style = "tty" | "plain" | "json" | "rawjson" | "quiet" | "none";
 
 /** What a command line means: the engine's options, and what the command line itself does with the outcome. */
 export interface BuildRequest {
@@ -45,12 +45,16 @@ export async function buildRequest(
       ...(await dockerfileOptionsOf(values, place, shell)),
       tags: values.tag,
       labels: values.label && Object.fromEntries(values.label.map(([name, value]) => [name, value ?? ""])),
+      annotations: values.annotation?.flat(),
+      squash: values.squash,
       noCache: values.noCache,
       noCacheFilter: values.noCacheFilter?.flat(),
       pull: values.pull,
       outputs: outputs.length === 0 ? undefined : outputs,
       insecureRegistries: values.insecureRegistry,
       explain: values.explain,
+      cacheFrom: values.cacheFrom,
+      cacheTo: values.cacheTo,
       ...runOptionsOf(values, shell),
       sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
     },
@@ -59,7 +63,7 @@ export async function buildRequest(
 
 /** What says which Dockerfile is meant, and what it means. */
 export async function dockerfileOptionsOf(
-  values: Pick<Typed, "file" | "target" | "platform" | "buildArg" | "buildContext" | "root">,
+  values: Pick<Typed, "file" | "target" | "platform" | "ignoreSyntax" | "buildArg" | "buildContext" | "root">,
   place: string,
   shell: BuildShell,
 ): Promise<DockerfileOptions> {
@@ -74,7 +78,8 @@ export async function dockerfileOptionsOf(
     ...(isDockerfileFromStdin ? { dockerfile: await readAll(shell.stdin) } : { file: values.file }),
     buildArgs: values.buildArg && Object.fromEntries(values.buildArg.map(([name, value]) => [name, value ?? null])),
     target: values.target,
-    platform: values.platform,
+    platform: values.platform?.flat(),
+    ignoreSyntax: values.ignoreSyntax,
     buildContexts: values.buildContext && Object.fromEntries(values.buildContext),
     root: values.root,
     env: shell.env,
@@ -129,11 +134,6 @@ function contextOf(operands: readonly string[]): string {
       hint: "does an option before it lack its value, or a value its quotes?",
     });
   }
-  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(place)) {
-    throw new KbuildError("usage.notSupported", `a context from a URL is not supported yet: ${place}`, {
-      hint: "fetch it first (git clone, curl), then build the folder",
-    });
-  }
   return place;
 }
 
@@ -142,11 +142,6 @@ function styleOf(values: Typed, shell: BuildShell): Style {
   const { env } = shell;
   const chosen =
     values.progress ?? (env.BUILDKIT_PROGRESS ? oneOf(PROGRESS)(env.BUILDKIT_PROGRESS, "BUILDKIT_PROGRESS") : "auto");
-  if (chosen === "rawjson") {
-    throw new KbuildError("usage.notSupported", "--progress=rawjson is not supported yet", {
-      hint: "--progress=json gives one event a line",
-    });
-  }
   if (chosen !== "auto") return chosen;
   return shell.stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "plain";
 }

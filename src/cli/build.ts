@@ -1,7 +1,7 @@
 import type { Build, BuildResult } from "../api.ts";
+import { buildOptions } from "./build-options.ts";
 import { type BuildRequest, buildRequest, type Style } from "./build-request.ts";
 import { command } from "./command.ts";
-import { buildOptions } from "./options.ts";
 import { sparingPulls } from "./pull-heap.ts";
 import { BatchWriter } from "./render/batch.ts";
 import { paintFor } from "./render/colors.ts";
@@ -44,7 +44,7 @@ export const buildCommand = command({
 });
 
 function tellNotes(notes: readonly string[], style: Style, shell: Shell): void {
-  if (style === "quiet" || style === "none") return;
+  if (style === "quiet" || style === "none" || style === "rawjson") return;
   for (const message of notes)
     shell.stderr.write(style === "json" ? jsonLine({ type: "note", message }) : `note: ${message}\n`);
 }
@@ -71,6 +71,8 @@ async function show(style: Style, build: Build, failure: Failure, explain: boole
         return await (await import("./render/plain.ts")).renderPlain(events, failure, target);
       case "json":
         return await (await import("./render/json.ts")).renderJson(events, target);
+      case "rawjson":
+        return await (await import("./render/rawjson.ts")).renderRawJson(events, failure, target);
       case "quiet":
       case "none":
         return await (await import("./render/quiet.ts")).renderQuiet(events, failure, target);

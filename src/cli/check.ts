@@ -1,9 +1,9 @@
 import { type CheckRule, KbuildError } from "../api.ts";
 import { dockerfileOptionsOf } from "./build-request.ts";
 import { runCall } from "./call.ts";
+import { checkOptions } from "./check-options.ts";
 import { command } from "./command.ts";
 import { bounded, wrap } from "./help-text.ts";
-import { checkOptions } from "./options.ts";
 import type { Shell } from "./shell.ts";
 import { similar } from "./similar.ts";
 import { alignColumns } from "./table.ts";

@@ -16,7 +16,7 @@ export interface OptionSpec {
   readonly parse?: Parser<unknown>;
   /** docker has it and kbuild does not yet: why, or what to do instead. */
   readonly later?: string;
-  /** Values of an option that is not there yet which ask for nothing. */
+  /** Values that ask for nothing, of an option that is not there yet or changes nothing. */
   readonly harmless?: readonly string[];
   /** It is accepted and changes nothing; this says why. */
   readonly note?: string;
@@ -105,7 +105,8 @@ function take(
     const told = text !== undefined && spec.harmless ? `${name}=${text}` : name;
     throw new KbuildError("usage.notSupported", `${told} is not supported yet`, { hint: spec.later || undefined });
   }
-  if (spec.note !== undefined) notes.add(`${name}: ${spec.note}`);
+  const asksForNothing = text !== undefined && spec.harmless?.includes(text) === true;
+  if (spec.note !== undefined && !asksForNothing) notes.add(`${name}: ${spec.note}`);
   const value = text === undefined ? true : spec.parse ? spec.parse(text, name) : text;
   if (!spec.several) values[key] = value;
   else if (Array.isArray(values[key])) values[key].push(value);

@@ -11,8 +11,8 @@ const KEYS: Readonly<Record<(typeof TYPES)[number], readonly string[]>> = {
   image: ["name", "push"],
   docker: ["dest", "tar", "name", "compression", "compression-level"],
   oci: ["dest", "tar", "name", "compression", "compression-level"],
-  tar: ["dest"],
-  local: ["dest"],
+  tar: ["dest", "platform-split"],
+  local: ["dest", "platform-split"],
 };
 /** Keys of docker that ask for nothing when they have this value, which is what kbuild does anyway. */
 const USUAL: Readonly<Record<string, boolean>> = {
@@ -24,7 +24,6 @@ const USUAL: Readonly<Record<string, boolean>> = {
   unpack: false,
   store: true,
   "oci-artifact": false,
-  "platform-split": false,
 };
 /** Keys of docker that are not there yet, whatever their value. */
 const LATER = ["name-canonical", "dangling-name-prefix", "attestation-inline", "mode", "buildinfo", "context"];
@@ -94,9 +93,9 @@ function assemble(type: (typeof TYPES)[number], given: ReadonlyMap<string, strin
       return { type, ...(name === undefined ? {} : { name }) };
     case "local":
       if (dest === undefined || dest === "-") throw badValue(OPTION, text, "type=local needs a folder: dest=FOLDER");
-      return { type, dest };
+      return { type, dest, ...splitOf(given) };
     case "tar":
-      return { type, dest: dest ?? "-" };
+      return { type, dest: dest ?? "-", ...splitOf(given) };
   }
   const isTar = boolean(given.get("tar") ?? "true", `${OPTION} tar=`);
   if (!isTar && type === "docker")
@@ -113,4 +112,9 @@ function assemble(type: (typeof TYPES)[number], given: ReadonlyMap<string, strin
     ...(level === undefined ? {} : { compressionLevel: integer(level, `${OPTION} compression-level=`) }),
     ...(name === undefined ? {} : { name }),
   };
+}
+
+function splitOf(given: ReadonlyMap<string, string>): { readonly platformSplit?: boolean } {
+  const split = given.get("platform-split");
+  return split === undefined ? {} : { platformSplit: boolean(split, `${OPTION} platform-split=`) };
 }

@@ -46,6 +46,7 @@ type Typed = Values<typeof pruneOptions>;
 const KINDS: Readonly<Record<string, readonly PrunedItem["kind"][]>> = {
   regular: ["record", "layer", "failedStep", "blob"],
   "source.local": ["context"],
+  "source.git.checkout": ["repository"],
   "exec.cachemount": ["cacheMount"],
 };
 
@@ -87,6 +88,8 @@ const NOUNS: Readonly<Record<PrunedItem["kind"], string>> = {
   cacheMount: "cache mount",
   failedStep: "failed step",
   context: "context",
+  download: "download",
+  repository: "git repository",
   blob: "blob",
   leftover: "leftover",
 };

@@ -20,7 +20,8 @@ function metadata(
   const wantsWarnings = /^(?:1|t|true)$/i.test(env.BUILDX_METADATA_WARNINGS ?? "");
   const facts = {
     ...(wantsWarnings && warnings.length > 0 ? { "buildx.build.warnings": warnings.map(vertexWarning) } : {}),
-    "containerimage.config.digest": imageId,
+    // An index has no config.
+    ...(imageId === digest ? {} : { "containerimage.config.digest": imageId }),
     "containerimage.descriptor": descriptor,
     "containerimage.digest": digest,
     ...(tags.length > 0 ? { "image.name": tags.join(",") } : {}),

@@ -98,15 +98,6 @@ export class BaseFinder {
   async #find(name: string, platform: Platform): Promise<BaseImage> {
     const context = this.#options.buildContexts.get(name);
     if (context?.startsWith("oci-layout://")) return this.#fromLayout(name, context, platform);
-    if (context !== undefined && !context.startsWith("docker-image://")) {
-      throw new KbuildError(
-        "build.notSupported",
-        `the context "${name}" is a folder, and FROM a folder is not supported yet`,
-        {
-          hint: "FROM scratch and COPY --from of that context give the same files",
-        },
-      );
-    }
     const wanted = context?.startsWith("docker-image://") ? context.slice("docker-image://".length) : name;
     const reference = parseReference(wanted, "build.reference");
     const canonical = canonicalName(reference);

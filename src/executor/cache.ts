@@ -43,6 +43,12 @@ export interface StepRecord {
   readonly duration?: number;
 }
 
+/** A record from elsewhere, whose layer may still be on its way. */
+export interface OfferedStep {
+  readonly record: StepRecord;
+  readonly arrived: Promise<void> | undefined;
+}
+
 /** What a key was made of, kept by place in the Dockerfile so that the next miss there can be explained. */
 export interface KeyParts {
   readonly instruction: string;
@@ -65,25 +71,54 @@ export interface KeyParts {
  */
 export class Cache {
   readonly #store: Store;
+  /** Records from elsewhere, in the order in which they are asked. */
+  readonly #offers: ((key: string) => OfferedStep | undefined)[] = [];
+  /** Records that were found or made: what a build's cache is when it leaves the store. */
+  readonly used = new Map<string, StepRecord>();
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** The record of a step, if there is one and its layer's blob is still there whole. */
+  /** Lets steps find records of another place when there is none here. */
+  offer(find: (key: string) => OfferedStep | undefined): void {
+    this.#offers.push(find);
+  }
+
+  /** The record of a step, if there is one and its layer's blob is still there whole, or on its way. */
   step(key: string): StepRecord | undefined {
+    const record = this.#stored(key) ?? this.#offered(key);
+    if (record !== undefined) this.used.set(key, record);
+    return record;
+  }
+
+  /** Whether a record is there whose blob is not. */
+  hasLostStep(key: string): boolean {
+    return isStepRecord(this.#read("steps", key)) && this.#stored(key) === undefined;
+  }
+
+  putStep(key: string, record: StepRecord): void {
+    this.used.set(key, record);
+    this.#write("steps", key, record);
+  }
+
+  #stored(key: string): StepRecord | undefined {
     const record = this.#read("steps", key);
     if (!isStepRecord(record)) return undefined;
     return record.layer === undefined || this.#store.hasBlob(record.layer.blob) ? record : undefined;
   }
 
-  /** Whether a record is there whose blob is not. */
-  hasLostStep(key: string): boolean {
-    return isStepRecord(this.#read("steps", key)) && this.step(key) === undefined;
-  }
-
-  putStep(key: string, record: StepRecord): void {
-    this.#write("steps", key, record);
+  /** A record that was brought in is kept as one of ours, once its layer is here. */
+  #offered(key: string): StepRecord | undefined {
+    for (const find of this.#offers) {
+      const { record, arrived } = find(key) ?? {};
+      if (record === undefined) continue;
+      const keep = (): void => this.#write("steps", key, record);
+      if (arrived === undefined) keep();
+      else arrived.then(keep).catch(() => undefined);
+      return record;
+    }
+    return undefined;
   }
 
   /** The layer that first gave a snapshot of this content on top of its parent: early cut-off. */

@@ -1,8 +1,9 @@
 import { KbuildError } from "../errors.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
 import { type Isolation, readIsolation } from "../sandbox/detect.ts";
+import { type Annotations, readAnnotations } from "./annotations.ts";
 import { givenArguments } from "./arguments.ts";
 import type { BuildOptions, OutputOptions } from "./options.ts";
 import { type RunSettings, readRunSettings } from "./run/limits.ts";
@@ -15,7 +16,9 @@ export interface BuildInputs {
   /** With those that single outputs have. */
   readonly allReferences: readonly Reference[];
   readonly buildPlatform: Platform;
-  readonly targetPlatform: Platform;
+  /** At least one, each once. */
+  readonly targetPlatforms: readonly Platform[];
+  readonly annotations: Annotations;
   readonly given: ReadonlyMap<string, string>;
   readonly buildContexts: ReadonlyMap<string, string>;
   /** Seconds since 1970 to which times are clamped. */
@@ -33,13 +36,18 @@ export function readInputs(options: BuildOptions): BuildInputs {
   const env = options.env ?? process.env;
   const given = givenArguments(options.buildArgs, env);
   const references = uniqueReferences((options.tags ?? []).map(readTag));
+  for (const source of options.cacheFrom ?? []) {
+    if (source.type === "registry") parseReference(source.ref, "usage.reference");
+  }
+  const targetPlatforms = readPlatforms(options.platform);
   const named = (options.outputs ?? []).flatMap((output) => outputReferences(output, []));
   return {
     env,
     references,
     allReferences: uniqueReferences([...references, ...named]),
     buildPlatform: hostPlatform(),
-    targetPlatform: options.platform === undefined ? hostPlatform() : readPlatform(options.platform),
+    targetPlatforms,
+    annotations: readAnnotations(options.annotations, targetPlatforms),
     given,
     buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
     epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env.SOURCE_DATE_EPOCH),
@@ -72,20 +80,23 @@ function uniqueReferences(references: readonly Reference[]): Reference[] {
   return [...seen.values()];
 }
 
-function readPlatform(text: string): Platform {
-  if (text.includes(",")) {
-    throw new KbuildError("usage.notSupported", "several platforms in one build are not supported yet", {
-      hint: "build one platform at a time",
-    });
-  }
-  return parsePlatform(text);
+/** One or several platforms, apart from each other by commas or as a list; `local` is this machine's. */
+function readPlatforms(given: BuildOptions["platform"]): readonly Platform[] {
+  const texts = (typeof given === "string" ? [given] : (given ?? [])).flatMap((text) => text.split(","));
+  const platforms = texts
+    .map((text) => text.trim())
+    .filter((text) => text !== "")
+    .map((text) => (text === "local" ? hostPlatform() : parsePlatform(text)));
+  const different = new Map(platforms.map((platform) => [formatPlatform(platform), platform]));
+  return different.size === 0 ? [hostPlatform()] : [...different.values()];
 }
 
-/** What may stand for a named context. Dockerfile reference, "COPY --from"; docker build's `--build-context`. */
+/** What may stand for a named context: what `context/named.ts` and `base.ts` know. */
 function checkContext([name, source]: readonly [string, string]): readonly [string, string] {
-  if (/^(?:https?|git|ssh):\/\/|^git@|^target:|^github\.com\//.test(source)) {
-    throw new KbuildError("usage.notSupported", `--build-context ${name}=${source} is not supported yet`, {
-      hint: "a folder, docker-image://NAME and oci-layout://FOLDER are",
+  if (name === "") throw new KbuildError("usage.option", `--build-context =${source} has no name`);
+  if (source.startsWith("target:")) {
+    throw new KbuildError("usage.notSupported", `--build-context ${name}=${source}: targets are those of kbuild bake`, {
+      hint: "name a stage in FROM or --from instead",
     });
   }
   return [name, source];
@@ -100,4 +111,9 @@ function readEpoch(value: number | string | undefined): number | undefined {
     "usage.epoch",
     `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`,
   );
+}
+
+/** Whether a build argument of BuildKit's switches something on. */
+export function isOn(value: string | undefined): boolean {
+  return value !== undefined && /^(1|t|true)$/i.test(value);
 }

@@ -4,12 +4,17 @@ import type { Isolation } from "../sandbox/detect.ts";
 import type { BuildEvent, WarningRaised } from "./events.ts";
 
 export interface BuildOptions {
-  /** The build context: a folder's path, or a stream with a tar (plain, gzip, bzip2, xz, zstd) or a Dockerfile's text. */
+  /**
+   * The build context: a folder's path; the address of a git repository (`https://HOST/PATH.git#REF:FOLDER`), or of a tar or
+   * a Dockerfile by HTTP; or a stream with a tar (plain, gzip, bzip2, xz, zstd) or a Dockerfile's text.
+   */
   readonly context: string | AsyncIterable<Uint8Array>;
-  /** Path of the Dockerfile, relative to the working directory; default: `Dockerfile` in the context. */
+  /** Path of the Dockerfile, relative to the working directory, or its address; default: `Dockerfile` in the context. */
   readonly file?: string | undefined;
   /** The Dockerfile's text itself, instead of `file`. */
   readonly dockerfile?: string | undefined;
+  /** Read a Dockerfile as docker's language even when `# syntax=` names another one. */
+  readonly ignoreSyntax?: boolean | undefined;
   /** Names for the image, each `[HOST[:PORT]/]PATH[:TAG]`. */
   readonly tags?: readonly string[] | undefined;
   /** Build arguments. A value of `null` takes it from the environment (`--build-arg NAME`). */
@@ -17,14 +22,21 @@ export interface BuildOptions {
   /** The stage to build; default: the last. */
   readonly target?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** `os/architecture[/variant]`; default: this machine's. */
-  readonly platform?: string | undefined;
+  /** Annotations of the image's manifest, of an index, or of their descriptors. */
+  readonly annotations?: readonly AnnotationOptions[] | undefined;
+  /**
+   * `os/architecture[/variant]`, one or several (as a list or with commas in between); default: this machine's. Of several
+   * the result is an index.
+   */
+  readonly platform?: string | readonly string[] | undefined;
+  /** Make one layer of all that the build makes on top of its base. */
+  readonly squash?: boolean | undefined;
   readonly noCache?: boolean | undefined;
   /** Names of stages whose steps are not looked up in the cache. */
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Ask the registry for every base first, even when the store has one of that name. */
   readonly pull?: boolean | undefined;
-  /** `name` -> folder, `docker-image://REF`, `oci-layout://DIR[:TAG|@DIGEST]`. */
+  /** `name` -> folder, `docker-image://REF`, `oci-layout://DIR[:TAG|@DIGEST]`, or the address of a repository or a file. */
   readonly buildContexts?: Readonly<Record<string, string>> | undefined;
   /** Default: `[{ type: "image" }]`. */
   readonly outputs?: readonly OutputOptions[] | undefined;
@@ -67,6 +79,10 @@ export interface BuildOptions {
   readonly cgroupParent?: string | undefined;
   /** Keep the files of a RUN that fails, to look into; for debugging. */
   readonly keepFailed?: boolean | undefined;
+  /** Caches of other builds whose records steps may take. One that cannot be read is a warning. */
+  readonly cacheFrom?: readonly CacheSource[] | undefined;
+  /** Where the records and layers of this build go, for other machines. */
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
   /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */
@@ -75,6 +91,19 @@ export interface BuildOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Stops the build; the promise rejects with code `interrupted`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What an annotation is on. A descriptor's is on what leads to the manifest or the index. */
+export type AnnotationLevel = "manifest" | "index" | "manifest-descriptor" | "index-descriptor";
+
+/** OCI image-spec annotations.md; docker buildx build, "--annotation". */
+export interface AnnotationOptions {
+  /** Default: `manifest`. */
+  readonly level?: AnnotationLevel | undefined;
+  /** Of several platforms the one that it is for; default: all. */
+  readonly platform?: string | undefined;
+  readonly key: string;
+  readonly value: string;
 }
 
 /** Where a secret comes from: a file's content, an environment variable's value, or the value itself. At most 500 KiB. */
@@ -98,6 +127,31 @@ export interface ResourceRange {
   readonly hard: number;
 }
 
+/** A cache to read: an OCI layout folder that `cacheTo` wrote, or an image of a registry that has its cache in it. */
+export type CacheSource =
+  | {
+      readonly type: "local";
+      readonly src: string;
+      /** Default: `latest`. */
+      readonly tag?: string | undefined;
+      readonly digest?: string | undefined;
+    }
+  | { readonly type: "registry"; readonly ref: string };
+
+/** A cache to write: an OCI layout folder, or the image itself. */
+export type CacheTarget =
+  | {
+      readonly type: "local";
+      readonly dest: string;
+      /** `min` (default): the layers of the images; `max`: those of all steps. */
+      readonly mode?: "min" | "max" | undefined;
+      /** Default: `latest`. */
+      readonly tag?: string | undefined;
+      /** Whether it is only a warning when it cannot be written. */
+      readonly ignoreErrors?: boolean | undefined;
+    }
+  | { readonly type: "inline" };
+
 export type CompressionName = "gzip" | "zstd" | "uncompressed";
 
 export type OutputOptions =
@@ -113,7 +167,12 @@ export type OutputOptions =
       readonly name?: string | undefined;
     }
   /** The files of the image: as a tar (`-` is standard output), or in a folder. */
-  | { readonly type: "tar" | "local"; readonly dest: string };
+  | {
+      readonly type: "tar" | "local";
+      readonly dest: string;
+      /** Whether each platform has a folder of its own, `linux_amd64`; default: when there are several. */
+      readonly platformSplit?: boolean | undefined;
+    };
 
 export interface BuildResult {
   /** Digest of the manifest. */

@@ -5,6 +5,7 @@ import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../pa
 import { suggest } from "../parser/suggest.ts";
 import { expandWord } from "../parser/words.ts";
 import { platformArguments } from "./arguments.ts";
+import { StageNames } from "./stage-names.ts";
 
 /** Where a stage or a `--from` takes its files from. */
 export type Origin =
@@ -27,6 +28,7 @@ export interface PlannedStage {
 /** What is to be built, decided before anything runs. */
 export interface Plan {
   readonly dockerfile: Dockerfile;
+  readonly names: StageNames;
   /** All stages of the file; only those in `needed` are built. */
   readonly stages: readonly PlannedStage[];
   readonly target: number;
@@ -52,7 +54,8 @@ export interface PlanInput {
  * @throws KbuildError `build.unknownStage`, `build.stageCircle`, `build.blankBase`, `build.expand`, `build.platform`
  */
 export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
-  const target = findTarget(dockerfile, input.target);
+  const names = new StageNames(dockerfile.stages);
+  const target = findTarget(dockerfile, names, input.target);
   const automatic = platformArguments(
     input.buildPlatform,
     input.targetPlatform,
@@ -60,12 +63,15 @@ export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
   );
   const globals = evaluateGlobals(dockerfile, input.given, automatic);
   const stages: PlannedStage[] = [];
-  for (const stage of dockerfile.stages) stages.push(planStage(dockerfile, stage, stages, globals, automatic, input));
+  for (const stage of dockerfile.stages) {
+    stages.push(planStage(dockerfile, names, stage, stages, globals, automatic, input));
+  }
   return {
     dockerfile,
+    names,
     stages,
     target,
-    needed: neededStages(dockerfile, stages, target),
+    needed: reachableStages(dockerfile, stages, target, (index) => stages[index]?.needs ?? []),
     globals,
     buildPlatform: input.buildPlatform,
     targetPlatform: input.targetPlatform,
@@ -74,6 +80,7 @@ export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
 
 function planStage(
   dockerfile: Dockerfile,
+  names: StageNames,
   stage: Stage,
   before: readonly PlannedStage[],
   globals: ReadonlyMap<string, string | undefined>,
@@ -89,13 +96,13 @@ function planStage(
       hint: "give the ARG before FROM a default, or pass it with --build-arg",
     });
   }
-  const origin = findOrigin(image, before, input.contextNames);
+  const origin = findOrigin(image, names, stage.index, input.contextNames);
   const platform = stagePlatform(dockerfile, stage, origin, before, lookup, globals, automatic, input);
   const needs = new Set<number>();
   if (origin.kind === "stage") needs.add(origin.index);
   for (const instruction of stage.instructions) {
     for (const from of stageReferences(instruction)) {
-      const index = findStageReference(dockerfile, from, stage.index, input.contextNames);
+      const index = findStageReference(dockerfile, names, from, stage.index, input.contextNames);
       if (index === stage.index) throw selfReference(dockerfile, from);
       if (index !== undefined) needs.add(index);
     }
@@ -219,13 +226,12 @@ export function evaluateArguments(
   }
 }
 
-function findTarget(dockerfile: Dockerfile, target: string | undefined): number {
-  const last = dockerfile.stages.length - 1;
-  if (target === undefined || target === "") return last;
+function findTarget(dockerfile: Dockerfile, stageNames: StageNames, target: string | undefined): number {
+  const count = dockerfile.stages.length;
+  if (target === undefined || target === "") return count - 1;
   const wanted = target.toLowerCase();
-  for (let index = last; index >= 0; index--) {
-    if (dockerfile.stages[index]?.from.name?.text === wanted) return index;
-  }
+  const found = stageNames.before(wanted, count);
+  if (found !== undefined) return found;
   const names = dockerfile.stages.flatMap((stage) => stage.from.name?.text ?? []);
   const near = suggest(wanted, names);
   throw new KbuildError("build.unknownStage", `the Dockerfile has no stage named "${target}"`, {
@@ -238,17 +244,11 @@ function findTarget(dockerfile: Dockerfile, target: string | undefined): number 
   });
 }
 
-/** What a name in FROM means: a named context, an earlier stage, or an image. */
-export function findOrigin(
-  name: string,
-  before: readonly Pick<PlannedStage, "name">[],
-  contextNames: ReadonlySet<string>,
-): Origin {
+/** What a name in the FROM of stage `current` means: a named context, an earlier stage, or an image. */
+function findOrigin(name: string, names: StageNames, current: number, contextNames: ReadonlySet<string>): Origin {
   if (contextNames.has(name)) return { kind: "context", name };
-  const wanted = name.toLowerCase();
-  for (let index = before.length - 1; index >= 0; index--) {
-    if (before[index]?.name === wanted) return { kind: "stage", index };
-  }
+  const index = names.before(name.toLowerCase(), current);
+  if (index !== undefined) return { kind: "stage", index };
   return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
 }
 
@@ -267,36 +267,43 @@ function* stageReferences(instruction: Instruction): IterableIterator<Word> {
  * Later stages count as well: the graph has no order but its edges.
  */
 export function findStageReference(
-  dockerfile: Dockerfile,
+  { stages, source }: Pick<Dockerfile, "stages" | "source">,
+  names: StageNames,
   from: Word,
   current: number,
   contextNames: ReadonlySet<string>,
 ): number | undefined {
   if (contextNames.has(from.text)) return undefined;
   const wanted = from.text.toLowerCase();
-  const stages = dockerfile.stages;
-  const order = [...stages.slice(0, current + 1).reverse(), ...stages.slice(current + 1)];
-  const named = order.find((stage) => stage.from.name?.text === wanted);
-  if (named !== undefined) return named.index;
+  const named = names.before(wanted, current + 1) ?? names.from(wanted, current + 1);
+  if (named !== undefined) return named;
   if (!/^\d+$/.test(wanted)) return undefined;
   const index = Number(wanted);
   if (index < stages.length) return index;
   throw new KbuildError("build.unknownStage", `there is no stage number ${wanted}`, {
     location: from.location,
-    source: dockerfile.source,
+    source,
     hint: `the Dockerfile has ${stages.length} stage${stages.length === 1 ? "" : "s"}, numbered from 0`,
   });
 }
 
-/** The target and all that it needs; a circle is an error that names it. */
-function neededStages(dockerfile: Dockerfile, stages: readonly PlannedStage[], target: number): Set<number> {
+/**
+ * A stage and all that it needs.
+ * @throws KbuildError `build.stageCircle` for a circle among them, which it names
+ */
+export function reachableStages(
+  dockerfile: Dockerfile,
+  stages: readonly PlannedStage[],
+  target: number,
+  needs: (index: number) => Iterable<number>,
+): Set<number> {
   const done = new Set<number>();
   /** Stages on the way from the target to where the walk is, with the needs that it has not gone yet. */
   const way: { readonly index: number; readonly rest: number[] }[] = [];
   const onWay = new Set<number>();
   // No recursion: a file can have more stages than the stack has room for.
   const enter = (index: number): void => {
-    way.push({ index, rest: [...(stages[index]?.needs ?? [])].reverse() });
+    way.push({ index, rest: [...needs(index)].reverse() });
     onWay.add(index);
   };
   enter(target);

@@ -1,4 +1,5 @@
 import type { RegistryClient } from "../oci/registry/client.ts";
+import type { HttpFiles } from "../oci/registry/http-files.ts";
 
 /** What a build's registry client is made with. */
 export interface RegistriesOptions {
@@ -8,10 +9,11 @@ export interface RegistriesOptions {
   readonly warn: (message: string) => void;
 }
 
-/** The registry client of a build, loaded and made when it is first needed: most builds find their bases in the store. */
+/** What a build talks to the network with, loaded and made when it is first needed: most builds find all in the store. */
 export class Registries {
   readonly #options: RegistriesOptions;
   #client: Promise<RegistryClient> | undefined;
+  #files: Promise<HttpFiles> | undefined;
 
   constructor(options: RegistriesOptions) {
     this.#options = options;
@@ -22,14 +24,27 @@ export class Registries {
     return this.#client;
   }
 
+  /** For files by HTTP that are no registry's. */
+  files(): Promise<HttpFiles> {
+    this.#files ??= this.#makeFiles();
+    return this.#files;
+  }
+
   async close(): Promise<void> {
     // A client that could not be made has told so to whoever asked for it.
-    await (await this.#client?.catch(() => undefined))?.close();
+    const clients = [this.#client, this.#files];
+    await Promise.all(clients.map(async (client) => (await client?.catch(() => undefined))?.close()));
   }
 
   async #make(): Promise<RegistryClient> {
     const { env, insecureRegistries, signal, warn } = this.#options;
     const { RegistryClient } = await import("../oci/registry/client.ts");
     return new RegistryClient({ env, insecureRegistries, signal, onWarning: warn });
+  }
+
+  async #makeFiles(): Promise<HttpFiles> {
+    const { env, insecureRegistries, signal } = this.#options;
+    const { HttpFiles } = await import("../oci/registry/http-files.ts");
+    return new HttpFiles({ env, insecureHosts: insecureRegistries, signal });
   }
 }

@@ -1,44 +1,29 @@
 import { KbuildError } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
-import { NativeClient } from "../native/client.ts";
-import { holdStore, type StoreUse } from "../oci/layout/in-use.ts";
-import { defaultRoot, openStore, type Store } from "../oci/layout/store.ts";
-import { sweepTemporary } from "../oci/layout/sweep.ts";
-import { canonicalName } from "../oci/reference.ts";
-import { CHECK_ARGUMENT, EXPERIMENTAL_ARGUMENT } from "../parser/checks/configuration.ts";
-import type { Dockerfile } from "../parser/instructions.ts";
-import { parseDockerfile, parseLeading } from "../parser/parser.ts";
-import { isProxyArgument, proxyVariables } from "./arguments.ts";
+import { formatPlatform } from "../oci/platform.ts";
+import { proxyVariables } from "./arguments.ts";
 import { BaseFinder } from "./base.ts";
-import { Cache } from "./cache.ts";
 import { BuildChecks } from "./checks/build-checks.ts";
-import type { BuildContext } from "./context/build-context.ts";
-import {
-  type FoundDockerfile,
-  type FoundIgnore,
-  findIgnore,
-  readDockerfile,
-  readIgnore,
-} from "./context/dockerfile.ts";
-import { FolderContext, type FolderTools } from "./context/folder.ts";
-import { openContext } from "./context/open.ts";
 import { reported } from "./context/reported.ts";
-import type { SourceTree } from "./copy/sources.ts";
+import { deliver, type FinishedPlatform } from "./deliver.ts";
 import type { Emitter } from "./emitter.ts";
-import { checkLevel } from "./export/archive.ts";
-import { exportAll } from "./export/export.ts";
-import { writeImage } from "./image.ts";
+import { checkOutputs } from "./export/check-outputs.ts";
 import { type BuildInputs, readInputs } from "./inputs.ts";
-import { LayerPool } from "./layer-pool.ts";
+import { type LoadedBuild, loadBuild } from "./load-build.ts";
+import { once } from "./once.ts";
 import type { BuildOptions, BuildResult, OutputOptions } from "./options.ts";
 import { type Plan, planBuild } from "./plan.ts";
-import { Registries } from "./registries.ts";
-import { openBuildSandbox } from "./run/sandbox.ts";
-import { readSecrets } from "./run/secrets.ts";
-import { readSsh, type SshAgents } from "./run/ssh.ts";
-import { Worker } from "./run/worker.ts";
+import { inSession, type Session } from "./session.ts";
 import { StageGraph } from "./stage-graph.ts";
-import { Clock, type Tools } from "./tools.ts";
+import { warnOfUnused } from "./unused-arguments.ts";
+
+/** A build whose options have been read. */
+export interface BuildRequest {
+  readonly options: BuildOptions;
+  readonly inputs: BuildInputs;
+  readonly outputs: readonly OutputOptions[];
+  readonly emitter: Emitter;
+}
 
 /**
  * A build from its options to its outputs. Whatever happens, what it started has ended when it returns or throws, and
@@ -46,262 +31,131 @@ import { Clock, type Tools } from "./tools.ts";
  * @throws KbuildError
  */
 export async function runBuild(options: BuildOptions, emitter: Emitter): Promise<BuildResult> {
+  const request = readRequest(options, emitter);
+  const { root, insecureRegistries, signal } = options;
+  return inSession({ inputs: request.inputs, emitter, root, insecureRegistries, signal }, (session) =>
+    buildInSession(session, request),
+  );
+}
+
+/** @throws KbuildError `usage.*` */
+export function readRequest(options: BuildOptions, emitter: Emitter): BuildRequest {
   const inputs = readInputs(options);
-  const outputs = checkOutputs(options.outputs ?? [{ type: "image" }]);
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort(new KbuildError("interrupted", "the build was interrupted"));
-  options.signal?.addEventListener("abort", stop, { once: true });
-  const { signal } = stopping;
-  const native = new NativeClient();
-  const registries = new Registries({
-    env: inputs.env,
-    insecureRegistries: options.insecureRegistries ?? [],
-    signal,
-    warn: (message) => emitter.warn("Credentials", message),
-  });
-  let context: BuildContext | undefined;
-  let used: Store | undefined;
-  let worker: Worker | undefined;
-  let use: StoreUse | undefined;
-  let agents: SshAgents | undefined;
+  return { options, inputs, outputs: checkOutputs(options.outputs ?? [{ type: "image" }], inputs), emitter };
+}
+
+/** One of the builds of a session. */
+export async function buildInSession(session: Session, request: BuildRequest): Promise<BuildResult> {
+  const loaded = await loadBuild(session, request);
   try {
-    const store = openStore(options.root ?? defaultRoot(inputs.env), { create: true });
-    used = store;
-    use = holdStore(store);
-    const secrets = await readSecrets(options.secrets, inputs.env);
-    agents = await readSsh(options.ssh, inputs.env);
-    const pool = new LayerPool(store, native, signal);
-    const clock = new Clock(inputs.epoch);
-    worker = new Worker({ store, pool, clock, signal }, () =>
-      openBuildSandbox(store, inputs.isolation, signal, (message) => emitter.warn("Sandbox", message)),
-    );
-    const tools: Tools = { store, cache: new Cache(store), native, pool, worker, texts: new Map(), clock, signal };
-    const folderTools: FolderTools = {
-      store,
-      native,
-      signal,
-      warn: (code, message) => emitter.warn(code, message),
-      rereads: options.noCache === true,
-    };
-    const opened = await openContext(options.context, folderTools);
-    context = opened.context;
-    const found = await loadDockerfile(options, opened.dockerfile, context, emitter);
-    const ignore = await loadIgnore(found, context, emitter);
-    const { plan, checks } = planDockerfile(found, inputs, options, emitter);
-    const finder = new BaseFinder(tools, emitter, {
-      pull: options.pull === true,
-      buildContexts: inputs.buildContexts,
-      registry: () => registries.client(),
-    });
+    const finished = await runStages(session, request, loaded);
+    return await deliver(session.tools, request, finished);
+  } finally {
+    await loaded.close();
+  }
+}
+
+/** Plans and runs the stages for each platform. */
+async function runStages(
+  { tools, registries, stop }: Session,
+  { options, inputs, emitter }: BuildRequest,
+  loaded: LoadedBuild,
+): Promise<readonly FinishedPlatform[]> {
+  const { context, contextTools, dockerfile, ignore, secrets, agents } = loaded;
+  const { plans, checks } = planPlatforms(loaded, options, inputs, emitter);
+  const finder = new BaseFinder(tools, emitter, {
+    pull: options.pull === true,
+    buildContexts: inputs.buildContexts,
+    registry: () => registries.client(),
+  });
+  const files = once(async () => reported(await context.files(ignore.lines), emitter));
+  const isOneOfMany = plans.length > 1;
+  const run = async (plan: Plan): Promise<FinishedPlatform> => {
+    const platform = plan.targetPlatform;
     const graph = new StageGraph({
       tools,
       emitter,
       plan,
+      prefix: isOneOfMany ? formatPlatform(platform) : undefined,
       finder,
       given: inputs.given,
       contextNames: new Set(inputs.buildContexts.keys()),
-      context: once(async () => reported(await contextOf(context).files(ignore.lines), emitter)),
-      namedContext: (name) => namedContext(name, inputs, folderTools),
+      context: files,
+      namedContext: loaded.namedContext,
+      remotes: contextTools.remotes,
       ignoreRule: (rule) => `${ignore.name} line ${ignore.lines[rule]?.line ?? "?"}`,
       supplies: {
         settings: inputs.run,
         proxies: proxyVariables(inputs.given),
         secrets,
-        agent: async (id) => agents?.socket(id),
+        agent: (id) => agents.socket(id),
       },
       noCache: options.noCache === true,
       noCacheFilter: options.noCacheFilter ?? [],
       explain: options.explain === true,
-      place: identityOf("place", context.identity, found.name, options.target),
+      place: identityOf(
+        "place",
+        context.identity,
+        dockerfile.file,
+        options.target,
+        isOneOfMany && formatPlatform(platform),
+      ),
     });
-    const check = (): Promise<void> => checks.checkStages(plan, ignore.lines, finder).finally(() => checks.tell());
-    if (checks.failsOnFindings) {
-      await check();
-      checks.failOnFindings();
-    }
-    const running = graph.run(stop);
-    // The images that the checks wait for are waited for by the stages, too.
-    const [{ state }] = await both(running, checks.failsOnFindings ? undefined : check());
-    await tools.pool.settled();
-    await graph.keepNames();
-    const image = writeImage(tools, state, options.labels ?? {});
-    const exported = await exportAll(
-      tools,
-      emitter,
-      { image, snapshot: state.snapshot, references: inputs.references },
-      outputs,
-    );
-    await sweep(store, worker);
-    return {
-      digest: exported.descriptor.digest,
-      imageId: exported.id,
-      descriptor: exported.descriptor,
-      tags: inputs.allReferences.map(canonicalName),
-      layers: exported.layers.map(({ blob: { digest, size, mediaType }, diffId }) => ({
-        diffId,
-        digest,
-        size,
-        mediaType,
-      })),
-      steps: emitter.finished,
-      warnings: emitter.warnings,
-      duration: emitter.now(),
-    };
-  } catch (error) {
-    // What killed builds left behind may be what the disk is full of, also for a process that then failed.
-    if (used !== undefined && options.signal?.aborted !== true) await sweep(used, worker, { force: true });
-    throw error;
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
-    stop();
-    try {
-      await Promise.all([native.close(), registries.close(), worker?.close(), agents?.close()]);
-    } finally {
-      context?.dispose();
-      use?.release();
-    }
+    const { state, origin } = await graph.run(stop);
+    return { platform, state, origin };
+  };
+  const [first] = plans;
+  if (first === undefined) throw new KbuildError("internal.plan", "a build without a platform");
+  const check = (): Promise<void> => checks.checkStages(first, ignore.lines, finder).finally(() => checks.tell());
+  if (checks.failsOnFindings) {
+    await check();
+    checks.failOnFindings();
   }
+  // The images that the checks wait for are waited for by the stages, too.
+  const checking = checks.failsOnFindings ? undefined : check();
+  const [finished] = await allOf([allOf(plans.map(run)), checking]);
+  await tools.pool.settled();
+  await finder.keepNames();
+  return finished;
 }
 
-/** Removes what killed processes left in the store, also what only a sandbox may remove if there is one. */
-async function sweep(
-  store: Store,
-  worker: Worker | undefined,
-  options: { readonly force?: boolean } = {},
-): Promise<void> {
-  const stuck: string[] = [];
-  sweepTemporary(store, { ...options, stuck: (path) => stuck.push(path) });
-  await worker?.remove(stuck);
-}
-
-function checkOutputs(outputs: readonly OutputOptions[]): readonly OutputOptions[] {
-  for (const output of outputs) {
-    if (output.type !== "docker" && output.type !== "oci") continue;
-    const { compression, compressionLevel } = output;
-    if (compression !== undefined && compression !== "uncompressed") checkLevel(compression, compressionLevel);
-    else if (compressionLevel !== undefined) {
-      throw new KbuildError("usage.compressionLevel", "a compression level needs a compression, and there is none", {
-        hint: "compression=gzip or compression=zstd",
-      });
-    }
-  }
-  return outputs;
-}
-
-function contextOf(context: BuildContext | undefined): BuildContext {
-  if (context === undefined) throw new KbuildError("internal.context", "the context is not open");
-  return context;
-}
-
-async function loadDockerfile(
+/** The plan for each platform. What is wrong with the file often tells why it cannot be planned, and so is told first. */
+function planPlatforms(
+  { dockerfile }: LoadedBuild,
   options: BuildOptions,
-  fromStream: string | undefined,
-  context: BuildContext,
-  emitter: Emitter,
-): Promise<FoundDockerfile> {
-  const name = options.file ?? "Dockerfile";
-  return emitter.run({ name: `[internal] load build definition from ${name}`, kind: "internal" }, async (reporter) => {
-    const found = await readDockerfile(options, fromStream, context);
-    const bytes = Buffer.byteLength(found.text);
-    reporter.progress({ part: "transferring dockerfile", done: bytes, unit: "bytes", finished: true });
-    return found;
-  });
-}
-
-async function loadIgnore(dockerfile: FoundDockerfile, context: BuildContext, emitter: Emitter): Promise<FoundIgnore> {
-  return emitter.run({ name: "[internal] load .dockerignore", kind: "internal" }, async (reporter) => {
-    const found = await findIgnore(dockerfile, context);
-    const count = found.lines.length;
-    reporter.progress({ part: `${count} ${count === 1 ? "rule" : "rules"}`, done: 0, unit: "none", finished: true });
-    return found;
-  });
-}
-
-function planDockerfile(
-  found: FoundDockerfile,
   inputs: BuildInputs,
-  options: BuildOptions,
   emitter: Emitter,
-): { readonly plan: Plan; readonly checks: BuildChecks } {
-  const dockerfile = parse(found, inputs, options, emitter);
+): { readonly plans: readonly Plan[]; readonly checks: BuildChecks } {
   const checks = new BuildChecks(dockerfile, inputs, options.target, emitter);
   try {
-    const plan = planBuild(dockerfile, {
-      target: options.target,
-      given: inputs.given,
-      buildPlatform: inputs.buildPlatform,
-      targetPlatform: inputs.targetPlatform,
-      contextNames: new Set(inputs.buildContexts.keys()),
-    });
-    warnOfUnused(plan, inputs, emitter);
-    return { plan, checks };
+    const plans = inputs.targetPlatforms.map((targetPlatform) =>
+      planBuild(dockerfile, {
+        target: options.target,
+        given: inputs.given,
+        buildPlatform: inputs.buildPlatform,
+        targetPlatform,
+        contextNames: new Set(inputs.buildContexts.keys()),
+      }),
+    );
+    for (const plan of plans) warnOfUnused(plan, inputs, emitter);
+    return { plans, checks };
   } catch (error) {
-    // What is wrong with the file often tells why it cannot be planned.
     checks.tell();
     throw error;
   }
 }
 
-/** Parses; of a file that cannot be, what checks find in front of the fault is told. */
-function parse(found: FoundDockerfile, inputs: BuildInputs, options: BuildOptions, emitter: Emitter): Dockerfile {
-  try {
-    return parseDockerfile(found.text, found.name);
-  } catch (error) {
-    const leading = parseLeading(found.text, found.name);
-    if (leading !== undefined) new BuildChecks(leading, inputs, options.target, emitter).tell();
-    throw error;
-  }
+/** Waits for all, so that nothing is under way when one of them fails; then the first that failed says why. */
+async function allOf<const T extends readonly unknown[]>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled = await Promise.allSettled(promises);
+  const failed = settled.filter((one) => one.status === "rejected");
+  const reason = failed.find((one) => !isInterruption(one.reason)) ?? failed[0];
+  if (reason !== undefined) throw reason.reason;
+  return Promise.all(promises);
 }
 
-/** The outcomes of two things that run at one time; when one fails, the other has ended all the same. */
-async function both<A, B>(one: Promise<A>, other: Promise<B> | undefined): Promise<[A, B | undefined]> {
-  await Promise.allSettled([one, other]);
-  return [await one, await other];
-}
-
-/** Arguments that the build itself reads. */
-const OF_THE_BUILD = ["SOURCE_DATE_EPOCH", CHECK_ARGUMENT, EXPERIMENTAL_ARGUMENT];
-
-/** Arguments of the build that no ARG asks for: most often misspelt. */
-function warnOfUnused(plan: Plan, inputs: BuildInputs, emitter: Emitter): void {
-  const declared = new Set(plan.globals.keys());
-  for (const { instructions } of plan.stages) {
-    for (const instruction of instructions) {
-      if (instruction.kind === "ARG") for (const { name } of instruction.items) declared.add(name);
-    }
-  }
-  for (const name of inputs.given.keys()) {
-    if (declared.has(name) || isProxyArgument(name) || OF_THE_BUILD.includes(name)) continue;
-    const isForBuildKit = name.startsWith("BUILDKIT_");
-    const why = isForBuildKit
-      ? "is for BuildKit and has no effect in kbuild"
-      : "is not declared by any ARG and has no effect";
-    emitter.warn("UnusedBuildArg", `the build argument ${name} ${why}`);
-  }
-}
-
-async function namedContext(name: string, inputs: BuildInputs, tools: FolderTools): Promise<SourceTree | undefined> {
-  const source = inputs.buildContexts.get(name);
-  if (source === undefined || /^(?:docker-image|oci-layout):\/\//.test(source)) return undefined;
-  const context = new FolderContext(source, `the context "${name}"`, tools);
-  const text = await context.readText(".dockerignore");
-  const { lines } = readIgnore(".dockerignore", text ?? "");
-  const tree = await context.files(lines);
-  return {
-    label: tree.label,
-    roots: tree.roots,
-    blobs: tree.blobs,
-    statCache: tree.statCache,
-    select: (patterns, digest) => tree.select(patterns, digest),
-    neighbours: (path) => tree.neighbours(path),
-    ignoreRule: (rule) => `.dockerignore line ${lines[rule]?.line ?? "?"} of the context "${name}"`,
-  };
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
+function isInterruption(error: unknown): boolean {
+  return error instanceof KbuildError && error.code === "interrupted";
 }

@@ -1,11 +1,14 @@
 import { KbuildError, type Location } from "../errors.ts";
+import { identityOf } from "../layers/identity.ts";
 import type { Word } from "../parser/instructions.ts";
 import { suggest } from "../parser/suggest.ts";
 import { type BaseFinder, type BaseImage, scratchState, stateOfImage } from "./base.ts";
+import { stateOfContext } from "./context-base.ts";
 import { SnapshotSource } from "./copy/snapshot-source.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
-import { findStageReference, type Plan, type PlannedStage, stageLabel } from "./plan.ts";
+import { findStageReference, type Plan, type PlannedStage, reachableStages, stageLabel } from "./plan.ts";
+import type { Remotes } from "./remote/remotes.ts";
 import type { RunSupplies } from "./run/prepare.ts";
 import { runStage, type StageBase, type StageResult } from "./stage.ts";
 import type { ImageState, Snapshot } from "./state.ts";
@@ -16,6 +19,8 @@ export interface StageGraphOptions {
   readonly tools: Tools;
   readonly emitter: Emitter;
   readonly plan: Plan;
+  /** What the names of steps begin with: the platform, when there are several. */
+  readonly prefix: string | undefined;
   readonly finder: BaseFinder;
   readonly given: ReadonlyMap<string, string>;
   readonly contextNames: ReadonlySet<string>;
@@ -23,6 +28,7 @@ export interface StageGraphOptions {
   readonly context: () => Promise<SourceTree>;
   /** Files of a named context that is a folder; undefined when the name is another kind. */
   readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
+  readonly remotes: () => Promise<Remotes>;
   readonly ignoreRule: (rule: number) => string;
   readonly supplies: RunSupplies;
   readonly noCache: boolean;
@@ -35,8 +41,8 @@ export interface StageGraphOptions {
 export class StageGraph {
   readonly #options: StageGraphOptions;
   readonly #results = new Map<number, Promise<StageResult>>();
-  /** Which stages wait for which: an ONBUILD trigger can ask for one that the plan did not know of. */
-  readonly #waits = new Map<number, Set<number>>();
+  /** Which stages ask for which beyond what the plan knows: an ONBUILD trigger can. */
+  readonly #unplanned = new Map<number, Set<number>>();
 
   constructor(options: StageGraphOptions) {
     this.#options = options;
@@ -75,7 +81,8 @@ export class StageGraph {
   }
 
   async #start(index: number): Promise<StageResult> {
-    const { tools, emitter, plan, finder, given, explain, place, ignoreRule, supplies } = this.#options;
+    const { tools, emitter, plan, prefix, finder, given, explain, place, remotes, ignoreRule, supplies } =
+      this.#options;
     const planned = plan.stages[index];
     if (planned === undefined) throw new KbuildError("internal.plan", `there is no stage ${index}`);
     const { base, image } = await this.#base(planned);
@@ -90,11 +97,13 @@ export class StageGraph {
         if (image !== undefined) finder.fetchLayers(image, reporter, runs(planned, base.triggers));
       },
       sourceTree: (from, location) => this.#sourceTree(planned, from, location),
+      remotes,
       ignoreRule,
       supplies,
       useCache: !this.#options.noCache && !this.#isFiltered(planned),
       explain,
       place,
+      prefix,
       isOneOfMany: plan.dockerfile.stages.length > 1,
     });
   }
@@ -106,26 +115,45 @@ export class StageGraph {
 
   async #base(planned: PlannedStage): Promise<{ readonly base: StageBase; readonly image: BaseImage | undefined }> {
     const { origin, platform, stage } = planned;
-    const none = new Map<string, string | undefined>();
     switch (origin.kind) {
       case "scratch":
         return {
-          base: { state: scratchState(platform), arguments: none, label: undefined, triggers: [] },
+          base: beginning(scratchState(platform), undefined, []),
           image: undefined,
         };
       case "stage": {
         const result = await this.#await(planned.stage.index, origin.index, stage.from.image.location);
         const { OnBuild: triggers = [], ...config } = result.state.config;
         const state: ImageState = { ...result.state, config };
-        return { base: { state, arguments: result.arguments, label: undefined, triggers }, image: undefined };
+        const { arguments: inherited, origin: first } = result;
+        return { base: { state, origin: first, arguments: inherited, label: undefined, triggers }, image: undefined };
       }
       case "context":
       case "image": {
+        const tree = origin.kind === "context" ? await this.#options.namedContext(origin.name) : undefined;
+        if (tree !== undefined) {
+          const state = await this.#contextState(origin.name, tree, planned);
+          return { base: beginning(state, undefined, []), image: undefined };
+        }
         const image = await this.#image(origin.name, planned, stage.from.image.location);
         const triggers = image.config.config?.OnBuild ?? [];
-        return { base: { state: stateOfImage(image), arguments: none, label: image.label, triggers }, image };
+        return { base: beginning(stateOfImage(image), image.label, triggers), image };
       }
     }
+  }
+
+  #contextState(name: string, tree: SourceTree, planned: PlannedStage): Promise<ImageState> {
+    const { tools, emitter, noCache, explain, place } = this.#options;
+    return stateOfContext(tools, emitter, {
+      name,
+      tree,
+      platform: planned.platform,
+      location: planned.stage.from.image.location,
+      stage: stageLabel(planned),
+      place: identityOf(place, "context", name),
+      useCache: !noCache && !this.#isFiltered(planned),
+      explain,
+    });
   }
 
   async #image(name: string, planned: PlannedStage, location: Location): Promise<BaseImage> {
@@ -149,30 +177,23 @@ export class StageGraph {
     }
   }
 
-  /** Waits for another stage. Two that wait for each other would wait for ever. */
+  /** Waits for another stage. Two that wait for each other would wait for ever; in what is planned there are none. */
   #await(waiting: number, index: number, location: Location): Promise<StageResult> {
-    const waits = this.#waits.get(waiting) ?? new Set();
-    this.#waits.set(waiting, waits.add(index));
-    if (this.#reaches(index, waiting, new Set())) {
-      const { plan } = this.#options;
-      const names = [waiting, index].map((number) => plan.stages[number]?.name ?? String(number));
-      throw new KbuildError(
-        "build.stageCircle",
-        `stages need each other in a circle: ${names.join(" -> ")} -> ${names[0]}`,
-        {
-          location,
-          source: plan.dockerfile.source,
-        },
-      );
+    const { plan } = this.#options;
+    if (plan.stages[waiting]?.needs.includes(index) !== true) {
+      const unplanned = this.#unplanned.get(waiting) ?? new Set();
+      this.#unplanned.set(waiting, unplanned.add(index));
+      try {
+        reachableStages(plan.dockerfile, plan.stages, waiting, (stage) => [
+          ...(plan.stages[stage]?.needs ?? []),
+          ...(this.#unplanned.get(stage) ?? []),
+        ]);
+      } catch (error) {
+        if (!(error instanceof KbuildError)) throw error;
+        throw new KbuildError(error.code, error.message, { location, source: plan.dockerfile.source });
+      }
     }
     return this.#result(index);
-  }
-
-  #reaches(from: number, to: number, seen: Set<number>): boolean {
-    if (from === to) return true;
-    if (seen.has(from)) return false;
-    seen.add(from);
-    return [...(this.#waits.get(from) ?? [])].some((next) => this.#reaches(next, to, seen));
   }
 
   async #sourceTree(planned: PlannedStage, from: Word | undefined, location: Location): Promise<SourceTree> {
@@ -185,7 +206,7 @@ export class StageGraph {
         hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
       });
     }
-    const index = findStageReference(plan.dockerfile, from, planned.stage.index, contextNames);
+    const index = findStageReference(plan.dockerfile, plan.names, from, planned.stage.index, contextNames);
     if (index !== undefined) {
       const result = await this.#await(planned.stage.index, index, from.location);
       const name = plan.stages[index]?.name ?? String(index);
@@ -210,6 +231,10 @@ export class StageGraph {
     const blobs = await Promise.all(snapshot.layers.map((layer) => pool.source(layer)));
     return new SnapshotSource(label, tree, blobs, snapshot);
   }
+}
+
+function beginning(state: ImageState, label: string | undefined, triggers: readonly string[]): StageBase {
+  return { state, origin: state, arguments: new Map(), label, triggers };
 }
 
 /** Whether a stage will run a process on its base. */

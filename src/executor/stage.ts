@@ -10,6 +10,9 @@ import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter, StepReporter } from "./emitter.ts";
 import { joinAbsolute } from "./image-path.ts";
 import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
+import { showGitAddress } from "./remote/git-url.ts";
+import type { Remotes } from "./remote/remotes.ts";
+import { type RemoteFlags, remoteSource } from "./remote/source.ts";
 import { prepareRun, type RunSupplies } from "./run/prepare.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
 import { applyConfig } from "./steps/config.ts";
@@ -23,6 +26,8 @@ import { readFile } from "./tree-file.ts";
 /** A stage that has been built. */
 export interface StageResult {
   readonly state: ImageState;
+  /** The image that all began with. */
+  readonly origin: ImageState;
   /** Its build arguments, which a stage that builds on it inherits. */
   readonly arguments: ReadonlyMap<string, string | undefined>;
 }
@@ -47,6 +52,8 @@ export interface StageRun {
   readonly onFrom: (reporter: StepReporter) => void;
   /** The files that a COPY or ADD takes from. */
   readonly sourceTree: (from: Word | undefined, location: Location) => Promise<SourceTree>;
+  /** Files and repositories of other machines. */
+  readonly remotes: () => Promise<Remotes>;
   /** Line of the ignore file that a rule is from, as messages name it. */
   readonly ignoreRule: (rule: number) => string;
   readonly supplies: RunSupplies;
@@ -54,6 +61,8 @@ export interface StageRun {
   readonly explain: boolean;
   /** Identity of the build's place (context and Dockerfile), for explaining misses. */
   readonly place: string;
+  /** What the names of steps begin with; absent: nothing. */
+  readonly prefix: string | undefined;
   /** Whether the Dockerfile has several stages: then steps are shown with the stage's name. */
   readonly isOneOfMany: boolean;
 }
@@ -92,8 +101,9 @@ function isOfEarlier(error: unknown, { location }: Instruction): boolean {
 /** Gives an error of a step the step's place. What is wrong with the machine or a registry has no place in the file. */
 function placed(error: unknown, run: StageRun, instruction: Instruction): unknown {
   if (!(error instanceof KbuildError) || error.code === "interrupted") return error;
-  // An id is asked for by the file, or by an image that it names.
-  if (error.code.startsWith("machine.") && error.code !== "machine.ids") return error;
+  // An id and a platform are asked for by the file, or by an image that it names.
+  const isAsked = error.code === "machine.ids" || error.code === "machine.emulator";
+  if (error.code.startsWith("machine.") && !isAsked) return error;
   return error.with({ location: instruction.location, source: run.plan.dockerfile.source });
 }
 
@@ -103,7 +113,8 @@ function planSteps(run: StageRun, instructions: readonly Instruction[]): Map<num
   const shown = [...instructions.entries()].filter(([, instruction]) => makesLayer(instruction));
   const first = base.label === undefined ? 1 : 2;
   const total = shown.length + first - 1;
-  const prefix = run.isOneOfMany ? `${stageLabel(planned)} ` : "";
+  const names = [run.prefix, run.isOneOfMany ? stageLabel(planned) : undefined];
+  const prefix = names.map((name) => (name === undefined ? "" : `${name} `)).join("");
   const stage = stageLabel(planned);
   if (base.label !== undefined) {
     const { location } = planned.stage.from;
@@ -156,7 +167,7 @@ class StageRunner {
   }
 
   result(): StageResult {
-    return { state: this.#state, arguments: this.#scope.arguments };
+    return { state: this.#state, origin: this.#run.base.origin, arguments: this.#scope.arguments };
   }
 
   async run(instruction: Instruction, number: number, reporter: StepReporter | undefined): Promise<void> {
@@ -265,15 +276,15 @@ class StageRunner {
   async #copy(instruction: CopyInstruction, number: number, reporter: StepReporter): Promise<void> {
     const { tools, emitter } = this.#run;
     reporter.start();
-    checkSupported(instruction);
     const expand = (word: Word) => this.#expand(word);
-    const sources = instruction.order.map((item): CopySource => {
+    const taken = instruction.order.map((item): CopySource | Promise<CopySource> => {
       if ("source" in item) {
         const word = instruction.sources[item.source];
         if (word === undefined) throw new KbuildError("internal.plan", "a source without a word");
         const text = expand(word);
-        if (instruction.kind === "ADD") checkLocal(text, word.location);
-        return { kind: "path", text, location: word.location };
+        return (
+          this.#remote(instruction, text, word.location, reporter) ?? { kind: "path", text, location: word.location }
+        );
       }
       const heredoc = instruction.heredocs[item.heredoc];
       if (heredoc === undefined) throw new KbuildError("internal.plan", "a heredoc without a body");
@@ -284,6 +295,8 @@ class StageRunner {
         : heredoc.content;
       return { kind: "inline", name: heredoc.name, content };
     });
+    const sources = await Promise.all(taken);
+    checkRemoteFlags(instruction, sources);
     const destinationText = expand(instruction.destination);
     const chown =
       instruction.chown === undefined
@@ -317,13 +330,50 @@ class StageRunner {
         link: instruction.link,
         parents: instruction.parents,
         exclude,
-        unpack: instruction.kind === "ADD" && instruction.unpack !== false,
+        unpack: instruction.kind === "ADD" ? instruction.unpack : false,
         warn: (message) => emitter.warn("CopySource", message, instruction.location),
         ignoreRule: this.#run.ignoreRule,
       },
       reporter,
     );
     this.#take(outcome, text);
+  }
+
+  /** Fetches a source of ADD that is an address; undefined when it is a path. */
+  #remote(
+    instruction: CopyInstruction,
+    text: string,
+    location: Location,
+    reporter: StepReporter,
+  ): Promise<CopySource> | undefined {
+    const { plan, remotes } = this.#run;
+    if (instruction.kind !== "ADD") {
+      if (!/^(https?|git|ssh):\/\//i.test(text)) return undefined;
+      throw new KbuildError(
+        "build.copyAddress",
+        `COPY takes files and folders, and ${showGitAddress(text)} is an address`,
+        {
+          location,
+          source: plan.dockerfile.source,
+          hint: "ADD takes addresses",
+        },
+      );
+    }
+    const { checksum, keepGitDir } = instruction;
+    const flags: RemoteFlags = {
+      checksum: checksum === undefined ? undefined : { text: this.#expand(checksum), location: checksum.location },
+      keepGitDir,
+    };
+    const source = withPlace(plan.dockerfile, location, () => remoteSource(text, flags));
+    if (source === undefined) return undefined;
+    return (async () => {
+      try {
+        const files = await (await remotes()).files(source, reporter);
+        return { kind: "remote", text: showGitAddress(text), files };
+      } catch (error) {
+        throw error instanceof KbuildError ? error.with({ location, source: plan.dockerfile.source }) : error;
+      }
+    })();
   }
 
   async #process(instruction: RunInstruction, number: number, reporter: StepReporter): Promise<void> {
@@ -420,23 +470,27 @@ function copyText(
     instruction.parents ? "--parents" : undefined,
     ...exclude.map((pattern) => `--exclude=${pattern}`),
   ].filter((flag): flag is string => flag !== undefined);
-  const names = sources.map((source) => (source.kind === "path" ? source.text : `<<${source.name}`));
+  const names = sources.map((source) => (source.kind === "inline" ? `<<${source.name}` : source.text));
   return [instruction.kind, ...flags, ...names, destination].join(" ");
 }
 
-function checkSupported(instruction: CopyInstruction): void {
-  const later = (what: string, location: Location) =>
-    new KbuildError("build.notSupported", `${instruction.kind} ${what} is not supported yet`, { location });
-  if (instruction.checksum !== undefined) throw later("--checksum", instruction.checksum.location);
-  if (instruction.keepGitDir) throw later("--keep-git-dir", instruction.location);
-}
-
-/** ADD from the network comes later; until then it is refused by name instead of being taken for a path. */
-function checkLocal(text: string, location: Location): void {
-  const isRemote = /^(https?|git|ssh):\/\//i.test(text) || /^git@[^/]+:/.test(text) || /^github\.com\//.test(text);
-  if (!isRemote) return;
-  throw new KbuildError("build.notSupported", `ADD of a remote source (${text}) is not supported yet`, {
-    location,
-    hint: "download it before the build and COPY it",
-  });
+/** Flags that are only about addresses, and of `--checksum` that it is about one. */
+function checkRemoteFlags(instruction: CopyInstruction, sources: readonly CopySource[]): void {
+  const { checksum, keepGitDir } = instruction;
+  const remote = sources.filter((source) => source.kind === "remote");
+  if (checksum !== undefined && (sources.length !== 1 || remote.length !== 1)) {
+    throw new KbuildError("build.checksum", "--checksum is for an ADD of one address", {
+      location: checksum.location,
+      hint:
+        sources.length > 1
+          ? "write an ADD of its own for each address"
+          : "files of the context are known by their content anyway: take --checksum out",
+    });
+  }
+  if (keepGitDir && !remote.some(({ files }) => files.kind === "folder")) {
+    throw new KbuildError("build.keepGitDir", "--keep-git-dir is for an ADD of a git repository", {
+      location: instruction.location,
+      hint: "the address of one ends with .git, or begins with git:// or git@",
+    });
+  }
 }

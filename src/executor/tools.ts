@@ -15,6 +15,8 @@ export interface Tools {
   readonly worker: Worker;
   /** Small files of layers that were read, by the hexadecimal digest of their content. */
   readonly texts: Map<string, string>;
+  /** Steps that are being done, by key: another platform's or target's same step waits for them and is a hit then. */
+  readonly underWay: Map<string, Promise<unknown>>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }

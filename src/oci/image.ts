@@ -91,9 +91,24 @@ export function imageOf(blobs: Blobs, descriptor: Descriptor): Image {
   };
 }
 
-/** The image of a store that a descriptor (from `Store.find`, `resolve`, `list`) leads to; of an index, the platform's. */
+/**
+ * The image of a store that a descriptor (from `Store.find`, `resolve`, `list`) leads to; of an index the platform's, or
+ * where none is asked for this machine's, or else the first that is there.
+ */
 export function imageFromStore(store: { readonly blobs: Blobs }, descriptor: Descriptor, platform?: Platform): Image {
-  return imageOf(store.blobs, chooseManifest(store.blobs, descriptor, platform));
+  return imageOf(
+    store.blobs,
+    chooseManifest(store.blobs, descriptor, platform ?? anyPlatform(store.blobs, descriptor)),
+  );
+}
+
+/** This machine's platform, unless an index has nothing for it: then that of its first image. */
+function anyPlatform(blobs: Blobs, { mediaType, digest }: Descriptor): Platform {
+  const host = hostPlatform();
+  if (!isIndexType(mediaType)) return host;
+  const { manifests } = parseIndex(blobs.read(digest), (reason) => blobs.complain(`the index ${digest}: ${reason}`));
+  if (choosePlatform(manifests, host) !== undefined) return host;
+  return manifests.find((entry) => entry.platform !== undefined && blobs.has(entry))?.platform ?? host;
 }
 
 /** A layer's bytes in another compression, and where they are. */

@@ -6,13 +6,12 @@ import { looksLikeJson, parseJsonWords } from "./json-form.ts";
 import { faultAt, faultOf, type Statement } from "./statement.ts";
 
 /**
- * The command from `start` to the end of the instruction: a JSON array of strings, else a shell's text; undefined when
- * there is neither. An array that was meant to be JSON and is not runs in a shell, as docker has it, with a warning.
+ * The command from `start` to the end of the instruction: a JSON array of strings, else a shell's text, which may be
+ * blank. An array that was meant to be JSON and is not runs in a shell, as docker has it, with a warning.
  * @throws KbuildError `build.jsonForm` for an array with something else than strings
  */
-export function readCommand(statement: Statement, start: number): Command | undefined {
+export function readCommand(statement: Statement, start: number): Command {
   const { line, end, keyword } = statement;
-  if (start === end) return undefined;
   const text = line.text.slice(start, end);
   const location = line.location(start, end);
   const words = parseJsonWords(text);
@@ -22,19 +21,23 @@ export function readCommand(statement: Statement, start: number): Command | unde
   return { form: "shell", text, location };
 }
 
-/** CMD and ENTRYPOINT: `[]` takes away an inherited one. */
+/**
+ * CMD and ENTRYPOINT: `[]` takes away an inherited one. Without any word they are a shell that is told nothing, which
+ * docker takes as well; whoever wrote that hardly meant it, so there is a warning.
+ */
 export function parseCommand(statement: Statement): Command {
   statement.flags();
-  const command = readCommand(statement, statement.rest);
-  if (command === undefined) {
-    throw faultOf(
-      statement,
-      "build.parse",
-      `${statement.keyword} has no command`,
-      `write ${statement.keyword} ["program", "argument"], or ${statement.keyword} [] for none`,
-    );
+  if (statement.text === "") {
+    const { keyword } = statement;
+    warnOfBlank(statement, `${keyword} has no command: it starts a shell that ends at once; ${keyword} [] means none`);
   }
-  return command;
+  return readCommand(statement, statement.rest);
+}
+
+/** Warns of an instruction that may stand without a command, and then runs a shell with nothing to do. */
+export function warnOfBlank(statement: Statement, message: string): void {
+  const { line, start, end } = statement;
+  statement.warn({ code: "BlankCommand", message, location: line.location(start, end) });
 }
 
 /** SHELL, which has no shell form. */
@@ -88,7 +91,7 @@ export function parseHealthcheck(statement: Statement): Health {
     }
     case "CMD": {
       const command = readCommand(statement, start);
-      if (command === undefined || (command.form === "exec" && command.words.length === 0)) {
+      if (start === end || (command.form === "exec" && command.words.length === 0)) {
         throw faultOf(statement, "build.parse", "HEALTHCHECK CMD has no command", "write HEALTHCHECK CMD COMMAND");
       }
       return { check: command, ...health };

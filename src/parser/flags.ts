@@ -115,11 +115,15 @@ export interface ParsedFlags {
   boolean(name: string): boolean | undefined;
 }
 
+/** Of the most instructions. */
+const NO_FLAGS: ParsedFlags = { all: [], text: () => undefined, texts: () => [], boolean: () => undefined };
+
 /**
  * Checks the flags of an instruction.
  * @throws KbuildError `build.unknownFlag`, `build.duplicateFlag`, `build.flagValue`
  */
 export function parseFlags(line: LogicalLine, keyword: string, raw: readonly RawFlag[]): ParsedFlags {
+  if (raw.length === 0) return NO_FLAGS;
   const table = FLAGS[keyword] ?? {};
   const all: Flag[] = [];
   const seen = new Set<string>();

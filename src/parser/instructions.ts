@@ -283,7 +283,7 @@ export interface Dockerfile {
 
 /** Something that is taken though it is most likely not what was meant; the checks tell it (`checks/parse-warnings.ts`). */
 export interface ParseWarning {
-  readonly code: "InvalidJSONForm" | "UnusedFlag";
+  readonly code: "BlankCommand" | "InvalidJSONForm" | "UnusedFlag";
   readonly message: string;
   readonly location: Location;
 }

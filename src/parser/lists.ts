@@ -16,13 +16,19 @@ function readList(statement: Statement): WordList {
   if (words === "mixed") throw mixedJson(statement, rest);
   if (words !== undefined) {
     const placed = words.map(({ text: value, start, end }) => ({
-      ...line.word(rest + start, rest + end, value),
+      text: value,
+      location: line.location(rest + start, rest + end),
       start: rest + start,
     }));
     return { json: true, words: placed };
   }
   if (looksLikeJson(text)) warnOfJson(statement, rest, "so it is split at spaces");
-  return { json: false, words: splitPlain(statement).map(({ start, end }) => ({ ...line.word(start, end), start })) };
+  const plain = splitPlain(statement).map(({ start, end }) => ({
+    text: line.text.slice(start, end),
+    location: line.location(start, end),
+    start,
+  }));
+  return { json: false, words: plain };
 }
 
 /**
@@ -72,13 +78,13 @@ export function parseCopy(statement: Statement): Copy {
       `write ${keyword} SOURCE… DESTINATION, for instance ${keyword} app.js .`,
     );
   }
-  const heredocs = new Map(statement.heredocs.map((body) => [body.head.start, body]));
   checkHeredocs(statement, words);
+  const bodies = new Map(statement.heredocs.map((body) => [body.head.start, body]));
   const sources: Word[] = [];
   const inline: Heredoc[] = [];
   const order: ({ source: number } | { heredoc: number })[] = [];
   for (const { text, location, start } of words.slice(0, -1)) {
-    const body = heredocs.get(start);
+    const body = bodies.get(start);
     if (body === undefined) {
       order.push({ source: sources.length });
       sources.push({ text, location });
@@ -107,9 +113,10 @@ export function parseCopy(statement: Statement): Copy {
 
 /** Every heredoc must be a whole word in front of the destination; its delimiter is the name of a file. */
 function checkHeredocs(statement: Statement, words: WordList["words"]): void {
-  const { line, keyword } = statement;
+  const { line, keyword, heredocs } = statement;
+  if (heredocs.length === 0) return;
   const starts = new Set(words.slice(0, -1).map((word) => word.start));
-  for (const { head } of statement.heredocs) {
+  for (const { head } of heredocs) {
     const fail = (message: string, hint: string) => line.fault("build.heredoc", message, head.start, head.end, hint);
     if (head.start === words.at(-1)?.start) {
       throw fail(

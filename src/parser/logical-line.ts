@@ -1,6 +1,6 @@
-import type { ErrorCode, KbuildError, Location } from "../errors.ts";
+import { type ErrorCode, KbuildError, type Location } from "../errors.ts";
 import type { Word } from "./instructions.ts";
-import { lastAtMost, type SourceText } from "./source-text.ts";
+import type { SourceText } from "./source-text.ts";
 
 /** A piece of a logical line: where it begins in the joined text, and in the file. */
 export interface Piece {
@@ -15,18 +15,18 @@ export class LogicalLine {
   /** The pieces joined, without continuation characters, comments and line ends. */
   readonly text: string;
   readonly #pieces: readonly Piece[];
-  readonly #starts: readonly number[];
 
   constructor(source: SourceText, pieces: readonly Piece[]) {
     this.source = source;
-    this.text = pieces.map(({ offset, length }) => source.text.slice(offset, offset + length)).join("");
+    let text = "";
+    for (const { offset, length } of pieces) text += source.text.slice(offset, offset + length);
+    this.text = text;
     this.#pieces = pieces;
-    this.#starts = pieces.map(({ start }) => start);
   }
 
   /** Offset in the file of the character at `at`. */
   offset(at: number): number {
-    const piece = this.#pieces[Math.max(0, lastAtMost(this.#starts, at))];
+    const piece = this.#pieces.length === 1 ? this.#pieces[0] : this.#pieceAt(at);
     return piece === undefined ? 0 : piece.offset + Math.min(at - piece.start, piece.length);
   }
 
@@ -36,7 +36,9 @@ export class LogicalLine {
   }
 
   location(start: number, end: number): Location {
-    return this.source.location(...this.#span(start, end));
+    // What is empty stands behind what is before it, not on the next line.
+    if (end <= start) return this.source.location(this.offsetBehind(start), this.offsetBehind(start));
+    return this.source.location(this.offset(start), this.offsetBehind(end));
   }
 
   word(start: number, end: number, text = this.text.slice(start, end)): Word {
@@ -44,12 +46,17 @@ export class LogicalLine {
   }
 
   fault(code: ErrorCode, message: string, start: number, end: number, hint?: string): KbuildError {
-    return this.source.fault(code, message, ...this.#span(start, end), hint);
+    return new KbuildError(code, message, { location: this.location(start, end), source: this.source.text, hint });
   }
 
-  /** What is empty stands behind what is before it, not on the next line. */
-  #span(start: number, end: number): readonly [number, number] {
-    const from = end > start ? this.offset(start) : this.offsetBehind(start);
-    return [from, end > start ? this.offsetBehind(end) : from];
+  /** The last piece that does not begin behind `at`. */
+  #pieceAt(at: number): Piece | undefined {
+    let low = 0;
+    for (let high = this.#pieces.length; high - low > 1; ) {
+      const middle = (low + high) >>> 1;
+      if ((this.#pieces[middle]?.start ?? 0) <= at) low = middle;
+      else high = middle;
+    }
+    return this.#pieces[low];
   }
 }

@@ -1,5 +1,5 @@
 import { shown } from "./characters.ts";
-import { readCommand } from "./commands.ts";
+import { readCommand, warnOfBlank } from "./commands.ts";
 import type { Flag } from "./flags.ts";
 import type { Choice, Common, RunInstruction } from "./instructions.ts";
 import { parseMount } from "./run-mounts.ts";
@@ -21,9 +21,10 @@ export function parseRun(statement: Statement): Run {
     devices: named("device").flatMap((flag) => withValue(statement, flag).value ?? []),
   };
   const command = readCommand(statement, statement.rest);
-  if (command === undefined || (command.form === "exec" && command.words.length === 0)) {
+  if (command.form === "exec" && command.words.length === 0) {
     throw faultOf(statement, "build.parse", "RUN has no command", "write RUN COMMAND");
   }
+  if (statement.text === "") warnOfBlank(statement, "RUN has no command: it starts a shell that ends at once");
   const [first, ...more] = statement.heredocs;
   const isScript = first?.head.start === statement.rest && first.head.end === statement.end && more.length === 0;
   return { command, heredocs: statement.heredocs.map(({ heredoc }) => heredoc), isScript, ...options };

@@ -8,6 +8,10 @@ export class SourceText {
   /** Offsets at which lines begin. */
   readonly #starts: readonly number[];
   readonly #hasPairs: boolean;
+  /** The line that was last asked for, and where it is: the next question is most often about it, too. */
+  #lastLine = 0;
+  #lastStart = 0;
+  #lastEnd: number;
   /** Per line, made when asked for: offsets behind characters that take two units. */
   readonly #pairs = new Map<number, readonly number[]>();
 
@@ -18,6 +22,7 @@ export class SourceText {
     for (let at = this.text.indexOf("\n"); at >= 0; at = this.text.indexOf("\n", at + 1)) starts.push(at + 1);
     this.#starts = starts;
     this.#hasPairs = /[\ud800-\udbff]/.test(this.text);
+    this.#lastEnd = this.lineEnd(0);
   }
 
   /** The number of lines; what follows the last line end counts as one, even when it is nothing. */
@@ -38,7 +43,10 @@ export class SourceText {
 
   /** The place of the text from `start` to `end`, exclusive. */
   location(start: number, end: number): Location {
-    return { file: this.file, ...this.#point(start), end: this.#point(end) };
+    const { line, column } = this.#point(start);
+    // Most places are within one line.
+    const isShort = !this.#hasPairs && start <= end && end <= this.#lastEnd;
+    return { file: this.file, line, column, end: isShort ? { line, column: column + end - start } : this.#point(end) };
   }
 
   /** An error with the place of the text from `start` to `end`. */
@@ -47,10 +55,19 @@ export class SourceText {
   }
 
   #point(offset: number): { readonly line: number; readonly column: number } {
-    const index = lastAtMost(this.#starts, offset);
-    const start = this.lineStart(index);
-    const wide = this.#hasPairs ? lastAtMost(this.#pairsOf(index), offset) + 1 : 0;
-    return { line: index + 1, column: offset - start - wide + 1 };
+    if (offset < this.#lastStart || offset > this.#lastEnd) this.#goTo(offset);
+    const wide = this.#hasPairs ? lastAtMost(this.#pairsOf(this.#lastLine), offset) + 1 : 0;
+    return { line: this.#lastLine + 1, column: offset - this.#lastStart - wide + 1 };
+  }
+
+  /** Makes the line that an offset is in the last one: most often it is the next. */
+  #goTo(offset: number): void {
+    const next = this.#lastLine + 1;
+    const isNext = this.lineStart(next) <= offset && offset <= this.lineEnd(next) && next < this.lineCount;
+    const line = isNext ? next : lastAtMost(this.#starts, offset);
+    this.#lastLine = line;
+    this.#lastStart = this.lineStart(line);
+    this.#lastEnd = this.lineEnd(line);
   }
 
   #pairsOf(line: number): readonly number[] {

@@ -360,6 +360,9 @@ Check("a Dockerfile can come by standard input", async () => {
     assert.is(status, 1);
     assert.match(stdout, /^Dockerfile:2$/m);
   }
+  const told = await runCommand(["check", "--format=json", "-"], { stdin: "FROMM x\n", env: { KBUILD_ROOT: root } });
+  assert.is(told.status, 1);
+  assert.match(told.stdout, /"message": "unknown instruction: FROMM"/);
 });
 
 Check("what is wrong with the question is told as for a build", async () => {

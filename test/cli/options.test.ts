@@ -1,9 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { buildOptions } from "../../src/cli/build-options.ts";
 import { buildRequest } from "../../src/cli/build-request.ts";
 import { callOf } from "../../src/cli/call-option.ts";
 import { readArguments } from "../../src/cli/option-table.ts";
-import { buildOptions, historyOptions } from "../../src/cli/options.ts";
+import { historyOptions } from "../../src/cli/options.ts";
 import { output } from "../../src/cli/output-option.ts";
 import { KbuildError } from "../../src/errors.ts";
 import { type FakeOptions, fakeShell } from "../support/fake-shell.ts";
@@ -92,7 +93,6 @@ const refused: readonly (readonly [argv: readonly string[], message: RegExp, hin
   [["--call=check,ignorestatus=x"], /neither true nor false/],
   [["--format=yaml"], /must be one of text, json, sarif/],
   [["--network=bridge"], /must be one of default, host, none/],
-  [["--sbom=true"], /--sbom=true is not supported yet/],
   [["--security-opt", "seccomp=unconfined"], /--security-opt=seccomp=unconfined is not supported/, /--allow/],
   [["--no-cache-filter", "a,,b"], /a name is empty/],
 ];
@@ -231,10 +231,8 @@ Options("a Dockerfile may come from standard input, but not with the context", a
 for (const [argv, code] of [
   [[], "usage.context"],
   [["a", "b"], "usage.operands"],
-  [["https://github.com/x/y.git"], "usage.notSupported"],
   [["--compression", "zstd", "."], "usage.option"],
   [["-o", "-", "-o", "type=docker", "."], "usage.option"],
-  [["--progress=rawjson", "."], "usage.notSupported"],
 ] as const) {
   Options(`a build with ${argv.join(" ") || "nothing"} is refused`, async () => {
     const error = await errorOf(() => requested(argv));

@@ -6,6 +6,7 @@ import { jsonLine, renderJson } from "../../src/cli/render/json.ts";
 import type { RenderTarget } from "../../src/cli/render/parts.ts";
 import { renderPlain } from "../../src/cli/render/plain.ts";
 import { renderQuiet } from "../../src/cli/render/quiet.ts";
+import { renderRawJson } from "../../src/cli/render/rawjson.ts";
 import {
   ago,
   cut,
@@ -271,6 +272,28 @@ Render("colours are there where they are wanted", () => {
   ] as const) {
     assert.is(paintFor(isTerminal, env).error("x") !== "x", colours, JSON.stringify({ isTerminal, env }));
   }
+});
+
+Render("rawjson has BuildKit's members: each step a vertex, with its logs, parts and its end", async () => {
+  type Line = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+  const lines = (await shown(failing(), renderRawJson, "it failed"))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
+  const vertexes = lines.flatMap((line) => line.vertexes ?? []);
+  const digests = new Set(vertexes.map(({ digest }) => digest));
+  assert.is(digests.size, failing().filter(({ type }) => type === "stepPlanned").length);
+  for (const member of [...lines.flatMap((line) => [...(line.logs ?? []), ...(line.statuses ?? [])])]) {
+    assert.ok(digests.has(member.vertex), "it is of a step that was told before");
+    assert.match(String(member.timestamp), /^\d{4}-.*Z$/);
+  }
+  const logs = lines.flatMap((line) => line.logs ?? []);
+  const text = logs.map(({ data }) => Buffer.from(String(data), "base64").toString()).join("");
+  const expected = failing()
+    .flatMap((event) => (event.type === "stepLog" ? [`${event.line}\n`] : []))
+    .join("");
+  assert.is(text, expected);
+  assert.is(vertexes.at(-1)?.error, "it failed");
 });
 
 Render.run();

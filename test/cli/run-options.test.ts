@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { buildOptions } from "../../src/cli/build-options.ts";
 import { buildRequest } from "../../src/cli/build-request.ts";
 import { readArguments } from "../../src/cli/option-table.ts";
-import { buildOptions } from "../../src/cli/options.ts";
 import { KbuildError } from "../../src/errors.ts";
 import { readInputs } from "../../src/executor/inputs.ts";
 import { fakeShell } from "../support/fake-shell.ts";

@@ -116,14 +116,14 @@ Image("the same state gives the same bytes", () => {
 });
 
 Image("an image whose manifest is gone is written again", () => {
-  const one = writeImage(tools, state, { again: "1" });
+  const one = writeImage(tools, state, { labels: { again: "1" } });
   rmSync(store.blobPath(one.descriptor.digest));
-  assert.equal(writeImage(tools, state, { again: "1" }), one);
+  assert.equal(writeImage(tools, state, { labels: { again: "1" } }), one);
   assert.is(stored(one).id, one.id);
 });
 
 Image("labels that are told stand before the Dockerfile's", () => {
-  const { config } = stored(writeImage(tools, state, { b: "3", c: "4" }));
+  const { config } = stored(writeImage(tools, state, { labels: { b: "3", c: "4" } }));
   assert.equal(config.config?.Labels, { a: "1", b: "3", c: "4" });
   assert.equal(state.config.Labels, { a: "1", b: "2" });
 });

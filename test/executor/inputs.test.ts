@@ -16,7 +16,7 @@ Inputs("nothing but a context", () => {
   const inputs = read({});
   assert.equal(inputs.references, []);
   assert.equal(inputs.buildPlatform, hostPlatform());
-  assert.equal(inputs.targetPlatform, hostPlatform());
+  assert.equal(inputs.targetPlatforms, [hostPlatform()]);
   assert.is(inputs.given.size + inputs.buildContexts.size, 0);
   assert.is(inputs.epoch, undefined);
 });
@@ -61,11 +61,10 @@ const wrong: readonly (readonly [Partial<BuildOptions>, string])[] = [
   [{ tags: [""] }, "usage.reference"],
   [{ tags: [`web@${DIGEST}`] }, "usage.reference"],
   [{ outputs: [{ type: "image", name: "a,,b" }] }, "usage.reference"],
-  [{ platform: "linux/amd64,linux/arm64" }, "usage.notSupported"],
   [{ platform: "no/such/thing/here" }, "usage.platform"],
-  [{ platform: "" }, "usage.platform"],
-  [{ buildContexts: { a: "https://example.com/x.git" } }, "usage.notSupported"],
-  [{ buildContexts: { a: "git@example.com:x" } }, "usage.notSupported"],
+  [{ platform: "linux/amd64,no/such/thing/here" }, "usage.platform"],
+  [{ annotations: [{ level: "index", key: "a", value: "b" }] }, "usage.annotation"],
+  [{ annotations: [{ platform: "linux/s390x", key: "a", value: "b" }] }, "usage.annotation"],
   [{ buildContexts: { a: "target:b" } }, "usage.notSupported"],
   [{ sourceDateEpoch: -1 }, "usage.epoch"],
   [{ sourceDateEpoch: 1.5 }, "usage.epoch"],
@@ -83,6 +82,12 @@ for (const [options, code] of wrong) {
     );
   });
 }
+
+Inputs("several platforms, each once", () => {
+  const platform = ["linux/amd64,linux/arm64", "linux/x86_64"];
+  assert.equal(read({ platform }).targetPlatforms.map(formatPlatform), ["linux/amd64", "linux/arm64"]);
+  assert.equal(read({ platform: "local" }).targetPlatforms, [hostPlatform()]);
+});
 
 Inputs("named contexts are folders and images", () => {
   const buildContexts = { a: "./folder", b: "docker-image://x", c: "oci-layout://y:1", __proto__x: "z" };

@@ -50,14 +50,10 @@ const rows: readonly (readonly [string, string, string, RegExp, RegExp])[] = [
   ["COPY a <<EOF\nx\nEOF", "build.heredoc", "<<EOF", /where COPY copies to/, /COPY <<EOF/],
   ["COPY <<'a b' /x\nq\na b", "build.heredoc", "<<'a b'", /a b/, /without spaces/],
   ["RUN a \\\n  <<EOF b\nx\n", "build.heredoc", "<<EOF", /EOF does not end/, /nothing but EOF/],
-  ["RUN", "build.parse", "RUN", /no command/, /RUN COMMAND/],
-  ["RUN --network=none", "build.parse", "RUN --network=none", /no command/, /RUN COMMAND/],
   ["RUN --network=foo a", "build.flagValue", "--network=foo", /"foo"/, /default or none or host/],
   ["RUN --security=$x a", "build.flagValue", "--security=$x", /"\$x"/, /sandbox or insecure/],
   ["RUN --mount= a", "build.flagValue", "--mount=", /no value/, /--mount=VALUE/],
   ["RUN []", "build.parse", "RUN []", /no command/, /RUN COMMAND/],
-  ["CMD", "build.parse", "CMD", /no command/, /CMD \[\]/],
-  ["ENTRYPOINT", "build.parse", "ENTRYPOINT", /no command/, /ENTRYPOINT \[\]/],
   ['SHELL ["sh", -c]', "build.jsonForm", '["sh", -c]', /SHELL.*JSON/, /double quotes/],
   ["SHELL /bin/x -c", "build.jsonForm", "/bin/x -c", /JSON/, /SHELL \["/],
   ["SHELL []", "build.jsonForm", "[]", /JSON/, /SHELL \["/],
@@ -130,13 +126,28 @@ Faults("HEALTHCHECK NONE with more", () => {
   assert.equal([fault.code, fault.location?.line, fault.location?.column], ["build.parse", 2, 18]);
 });
 
-Faults("HEALTHCHECK NONE with a flag it has no use for is warned of", () => {
-  const { warnings } = parseDockerfile("FROM scratch\nHEALTHCHECK --retries=3 NONE\n", "Dockerfile");
-  assert.equal(
-    warnings.map(({ code, location }) => [code, location.line, location.column, location.end?.column]),
-    [["UnusedFlag", 2, 13, 24]],
-  );
-});
+for (const [text, code, marked, message] of [
+  ["HEALTHCHECK --retries=3 NONE", "UnusedFlag", "--retries=3", /no use for --retries/],
+  ["RUN", "BlankCommand", "RUN", /no command/],
+  ["RUN --network=none", "BlankCommand", "RUN --network=none", /no command/],
+  ["ONBUILD RUN", "BlankCommand", "RUN", /no command/],
+  ["CMD", "BlankCommand", "CMD", /CMD \[\] means none/],
+  ["ENTRYPOINT --", "BlankCommand", "ENTRYPOINT --", /ENTRYPOINT \[\] means none/],
+] as const) {
+  Faults(`${text} is taken with a warning`, () => {
+    const { source, warnings } = parseDockerfile(`FROM scratch\n${text}\n`, "Dockerfile");
+    const [warning, ...more] = warnings;
+    assert.equal([warning?.code, more], [code, []]);
+    assert.is(warning && textAt(source, warning.location), marked);
+    assert.match(warning?.message ?? "", message);
+  });
+}
+
+for (const text of ["EXPOSE 80 81/tcp", "EXPOSE ${P:-80/TCP}", "CMD []", "ENTRYPOINT []", "HEALTHCHECK NONE"]) {
+  Faults(`${text} needs no warning`, () => {
+    assert.equal(parseDockerfile(`FROM scratch\n${text}\n`, "Dockerfile").warnings, []);
+  });
+}
 
 for (const [source, code, line, column, message] of [
   ["", "build.noFrom", 1, 1, /is empty/],

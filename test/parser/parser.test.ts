@@ -130,6 +130,17 @@ for (const [text, expected] of [
     },
   ],
   [
+    "RUN",
+    {
+      kind: "RUN",
+      command: { form: "shell", text: "" },
+      heredocs: [],
+      isScript: false,
+      mounts: [],
+      devices: [],
+    },
+  ],
+  [
     "RUN --mount=type=bind,target=/x --mount=type=tmpfs,target=/y --network=none --security=insecure --device=d a",
     {
       kind: "RUN",
@@ -183,6 +194,8 @@ for (const [text, expected] of [
   ],
   ["CMD a b", { kind: "CMD", command: { form: "shell", text: "a b" } }],
   ["CMD []", { kind: "CMD", command: { form: "exec", words: [] } }],
+  ["CMD", { kind: "CMD", command: { form: "shell", text: "" } }],
+  ["ENTRYPOINT -- ", { kind: "ENTRYPOINT", command: { form: "shell", text: "" } }],
   ['ENTRYPOINT  [ "a" ,\t"\\u0062\\"" ] ', { kind: "ENTRYPOINT", command: { form: "exec", words: ["a", 'b"'] } }],
   ['CMD ["\\ud800"]', { kind: "CMD", command: { form: "exec", words: ["\ufffd"] } }],
   ['SHELL ["a", "-c"]', { kind: "SHELL", words: ["a", "-c"] }],

@@ -19,7 +19,7 @@ export interface CheckSetting {
 export function checked(source: string, { args = {}, target, ignore = "", base }: CheckSetting = {}): Checker {
   const dockerfile = parseDockerfile(source, "Dockerfile");
   const given = new Map(Object.entries(args));
-  const inputs = { given, buildPlatform: PLATFORM, targetPlatform: PLATFORM };
+  const inputs = { given, buildPlatform: PLATFORM, targetPlatform: PLATFORM, targetPlatforms: [PLATFORM] };
   const checker = new Checker(dockerfile, given);
   checker.checkFile(fileFacts(dockerfile, inputs, target));
   const plan = planBuild(dockerfile, { ...inputs, target, contextNames: new Set() });

@@ -11,12 +11,13 @@ import type { BuildInputs } from "../inputs.ts";
 import { evaluateGlobals, type Plan, type PlannedStage } from "../plan.ts";
 import { environmentOf } from "../state.ts";
 
-type Inputs = Pick<BuildInputs, "given" | "buildPlatform" | "targetPlatform">;
+type Inputs = Pick<BuildInputs, "given" | "buildPlatform" | "targetPlatforms">;
 
-/** What the checks of a file as a whole are told of a build. */
+/** What the checks of a file as a whole are told of a build; of several platforms, of the first. */
 export function fileFacts(dockerfile: Dockerfile, inputs: Inputs, target: string | undefined): FileFacts {
   const stage = target ?? dockerfile.stages.at(-1)?.from.name?.text ?? "default";
-  const automatic = platformArguments(inputs.buildPlatform, inputs.targetPlatform, stage);
+  const [platform = inputs.buildPlatform] = inputs.targetPlatforms;
+  const automatic = platformArguments(inputs.buildPlatform, platform, stage);
   const globals = (given: ReadonlyMap<string, string>) => attempt(() => evaluateGlobals(dockerfile, given, automatic));
   return {
     automatic,

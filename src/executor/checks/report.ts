@@ -6,6 +6,7 @@ import { Checker } from "../../parser/checks/checker.ts";
 import type { Finding } from "../../parser/checks/rule.ts";
 import { parseDockerfile, parseLeading } from "../../parser/parser.ts";
 import { storedImage } from "../base.ts";
+import { checkFrontend } from "../frontend.ts";
 import { type Plan, type PlannedStage, planBuild } from "../plan.ts";
 import { fileFacts, stageBase, stageFacts } from "./facts.ts";
 import { type DockerfileOptions, type DockerfileSources, readSources } from "./sources.ts";
@@ -38,6 +39,7 @@ export async function checkDockerfile(options: DockerfileOptions): Promise<Check
   try {
     const leading = parseLeading(source, file);
     if (leading !== undefined) {
+      if (options.ignoreSyntax !== true) checkFrontend(leading, sources.inputs.given);
       checker = new Checker(leading, sources.inputs.given);
       checker.checkFile(fileFacts(leading, sources.inputs, options.target));
     }
@@ -57,7 +59,8 @@ export async function checkDockerfile(options: DockerfileOptions): Promise<Check
 
 /** @throws KbuildError `build.*` what a build would say of the file before it runs anything */
 export function planOf({ target }: DockerfileOptions, { inputs, name, text }: DockerfileSources): Plan {
-  const { given, buildPlatform, targetPlatform, buildContexts } = inputs;
+  const { given, buildPlatform, targetPlatforms, buildContexts } = inputs;
+  const [targetPlatform = buildPlatform] = targetPlatforms;
   return planBuild(parseDockerfile(text, name), {
     target,
     given,

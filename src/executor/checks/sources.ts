@@ -1,19 +1,31 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { KbuildError } from "../../errors.ts";
 import { NativeClient } from "../../native/client.ts";
 import { defaultRoot, openStore, type Store } from "../../oci/layout/store.ts";
 import type { IgnoreLine } from "../../parser/ignore.ts";
-import type { BuildContext } from "../context/build-context.ts";
 import { findIgnore, readDockerfile } from "../context/dockerfile.ts";
-import { openContext } from "../context/open.ts";
+import { FolderContext } from "../context/folder.ts";
+import { contextPlace, isHttpAddress } from "../context/locate.ts";
+import { Emitter } from "../emitter.ts";
 import { type BuildInputs, readInputs } from "../inputs.ts";
+import { loadTexts } from "../load-build.ts";
 import type { BuildOptions } from "../options.ts";
+import { inSession } from "../session.ts";
 
 /** What may be asked of a Dockerfile without building it. The members mean what they mean to a build. */
 export type DockerfileOptions = Pick<
   BuildOptions,
-  "context" | "file" | "dockerfile" | "target" | "buildArgs" | "platform" | "buildContexts" | "root" | "env" | "signal"
+  | "context"
+  | "file"
+  | "dockerfile"
+  | "ignoreSyntax"
+  | "target"
+  | "buildArgs"
+  | "platform"
+  | "buildContexts"
+  | "root"
+  | "env"
+  | "signal"
 >;
 
 /** A Dockerfile and what decides its meaning, read. */
@@ -29,34 +41,40 @@ export interface DockerfileSources {
 }
 
 /**
- * Reads a Dockerfile and its ignore file. Nothing is built, no registry is asked, and the store is only looked at, unless
- * the context is an archive, which has to be put somewhere.
- * @throws KbuildError `build.*` when they cannot be found or read, `usage.*`
+ * Reads a Dockerfile and its ignore file. Nothing is built and no registry is asked; what is a folder of this machine is
+ * only looked at, anything else is fetched into the store first.
+ * @throws KbuildError `build.*` when they cannot be found or read, `usage.*`, `registry.*`
  */
 export async function readSources(options: DockerfileOptions): Promise<DockerfileSources> {
   const inputs = readInputs(options);
-  const store = openStore(options.root ?? defaultRoot(inputs.env), { create: typeof options.context !== "string" });
+  const { context: place } = options;
+  const isHere = typeof place === "string" && contextPlace(place).kind === "folder";
+  if (isHere && !isHttpAddress(options.file ?? "")) return readLocal(options, inputs, place);
+  const emitter = new Emitter(() => {});
+  const { root, signal } = options;
+  return inSession({ inputs, emitter, root, signal }, async (session) => {
+    const { found, ignore, close } = await loadTexts(session, { options, inputs, emitter });
+    await close();
+    const { name, text } = found;
+    return { inputs, store: session.tools.store, name, path: undefined, text, ignore: ignore.lines };
+  });
+}
+
+async function readLocal(options: DockerfileOptions, inputs: BuildInputs, place: string): Promise<DockerfileSources> {
+  const store = openStore(options.root ?? defaultRoot(inputs.env), { create: false });
+  // Nothing of the folder but texts is read, and for that no core is started.
   const native = new NativeClient();
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort(new KbuildError("interrupted", "this was interrupted"));
-  if (options.signal?.aborted) stop();
-  options.signal?.addEventListener("abort", stop, { once: true });
-  let context: BuildContext | undefined;
-  try {
-    const tools = { store, native, signal: stopping.signal, warn: () => {}, rereads: false };
-    const opened = await openContext(options.context, tools);
-    context = opened.context;
-    const found = await readDockerfile(options, opened.dockerfile, context);
-    const { lines } = await findIgnore(found, context);
-    return { inputs, store, name: found.name, path: pathOf(options, found.name), text: found.text, ignore: lines };
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
-    try {
-      await native.close();
-    } finally {
-      context?.dispose();
-    }
-  }
+  const { signal } = new AbortController();
+  const context = new FolderContext(place, "the build context", {
+    store,
+    native,
+    signal,
+    warn: () => {},
+    rereads: false,
+  });
+  const found = await readDockerfile(options, { context, dockerfile: undefined, isLocal: true });
+  const { lines } = await findIgnore(found, context);
+  return { inputs, store, name: found.name, path: pathOf(options, found.name), text: found.text, ignore: lines };
 }
 
 function pathOf({ context, dockerfile, file }: DockerfileOptions, name: string): string | undefined {

@@ -16,7 +16,7 @@ import { tooLarge } from "./text-file.ts";
 const LABEL = "the build context";
 
 /**
- * A tar from standard input as a context. It is never laid out on disk: its entries are a tree like that of a layer,
+ * A tar as a context, from standard input or elsewhere. It is never laid out on disk: its entries are a tree like that of a layer,
  * so that names, modes and links that this user or file system could not have make no difference.
  */
 export class ArchiveContext implements BuildContext {
@@ -35,7 +35,7 @@ export class ArchiveContext implements BuildContext {
    * Takes the whole stream in, whatever it is compressed with.
    * @throws KbuildError `build.notArchive`, `build.hostile`
    */
-  static async read(bytes: AsyncIterable<Uint8Array>, tools: FolderTools): Promise<ArchiveContext> {
+  static async read(bytes: AsyncIterable<Uint8Array>, name: string, tools: FolderTools): Promise<ArchiveContext> {
     const index = tools.store.temporaryPath();
     const tar = tools.store.temporaryPath();
     try {
@@ -44,7 +44,7 @@ export class ArchiveContext implements BuildContext {
     } catch (error) {
       rmSync(tar, { force: true });
       if (error instanceof KbuildError && error.code === "build.notArchive") {
-        throw new KbuildError("build.context", "the context from standard input is a damaged archive", {
+        throw new KbuildError("build.context", `the context from ${name} is a damaged archive`, {
           hint: "send a tar (plain, gzip, bzip2, xz or zstd) or a Dockerfile",
           cause: error,
         });

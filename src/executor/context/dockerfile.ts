@@ -24,21 +24,21 @@ export interface FoundIgnore {
 const DEFAULT_NAME = "Dockerfile";
 
 /**
- * The Dockerfile that a build was given, came by standard input (`fromStream`), or names.
+ * The Dockerfile that a build was given, came as the context, or names.
  * @throws KbuildError `build.noDockerfile`, `usage.stdin`
  */
 export async function readDockerfile(
-  { context: place, dockerfile, file }: Pick<BuildOptions, "context" | "dockerfile" | "file">,
-  fromStream: string | undefined,
-  context: BuildContext,
+  { dockerfile, file }: Pick<BuildOptions, "dockerfile" | "file">,
+  opened: { readonly context: BuildContext; readonly dockerfile: string | undefined; readonly isLocal: boolean },
 ): Promise<FoundDockerfile> {
-  if (fromStream !== undefined && file !== undefined) {
-    throw new KbuildError("usage.stdin", `standard input is a Dockerfile, and so -f ${file} has no meaning`, {
+  if (opened.dockerfile !== undefined && file !== undefined) {
+    throw new KbuildError("usage.stdin", `the context is a Dockerfile itself, and so -f ${file} has no meaning`, {
       hint: "leave out -f, or send a tar that has the file",
     });
   }
-  const text = dockerfile ?? fromStream;
-  if (text === undefined) return findDockerfile(file, context, typeof place === "string");
+  const text = dockerfile ?? opened.dockerfile;
+  const isOfMachine = opened.isLocal || (file !== undefined && isAbsolute(file));
+  if (text === undefined) return findDockerfile(file, opened.context, isOfMachine);
   return { name: file ?? DEFAULT_NAME, text, beside: async () => undefined };
 }
 

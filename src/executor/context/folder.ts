@@ -32,13 +32,14 @@ export class FolderContext implements BuildContext {
 
   /**
    * @param label what messages call it, for instance `the build context`
+   * @param origin what tells it from others besides its path; for one that has another path after each change
    * @throws KbuildError `build.context` when it is not there or no folder
    */
-  constructor(path: string, label: string, tools: FolderTools) {
+  constructor(path: string, label: string, tools: FolderTools, origin?: string) {
     this.#root = rootOf(path, label);
     this.#label = label;
     this.#tools = tools;
-    this.identity = identityOf("folder", this.#root);
+    this.identity = origin === undefined ? identityOf("folder", this.#root) : identityOf("folder of", origin);
   }
 
   async readText(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import { KbuildError } from "../../errors.ts";
 import { ArchiveContext } from "./archive.ts";
 import { type BuildContext, LARGEST_TEXT } from "./build-context.ts";
-import { FolderContext, type FolderTools } from "./folder.ts";
+import type { FolderTools } from "./folder.ts";
 import { noContext } from "./none.ts";
 import { tooLarge } from "./text-file.ts";
 
@@ -11,25 +11,26 @@ export interface OpenedContext {
   readonly dockerfile: string | undefined;
 }
 
+/** What the bytes of a context come from, for messages. */
+export type StreamName = "standard input" | string;
+
 /**
- * Opens what a build was given as its context: a folder, or a stream with a tar or with a Dockerfile.
+ * Opens a context that comes as bytes: a tar, or a Dockerfile's text.
  * @throws KbuildError `build.context`
  */
-export async function openContext(
-  context: string | AsyncIterable<Uint8Array>,
+export async function openStream(
+  bytes: AsyncIterable<Uint8Array>,
+  name: StreamName,
   tools: FolderTools,
 ): Promise<OpenedContext> {
-  if (typeof context === "string") {
-    return { context: new FolderContext(context, "the build context", tools), dockerfile: undefined };
-  }
-  const { start, rest } = await peek(stoppable(context, tools.signal), BLOCK);
+  const { start, rest } = await peek(stoppable(bytes, tools.signal), BLOCK);
   if (start.length === 0) {
-    throw new KbuildError("build.context", "standard input is empty", {
+    throw new KbuildError("build.context", `${name} is empty`, {
       hint: "send a tar or a Dockerfile, or name a folder instead of -",
     });
   }
-  if (isArchive(start)) return { context: await ArchiveContext.read(rest, tools), dockerfile: undefined };
-  return { context: noContext, dockerfile: await readText(rest) };
+  if (isArchive(start)) return { context: await ArchiveContext.read(rest, name, tools), dockerfile: undefined };
+  return { context: noContext, dockerfile: await readText(rest, name) };
 }
 
 /** Size of a tar's header. */
@@ -58,12 +59,12 @@ function hasHeaderChecksum(header: Buffer): boolean {
   return sum === Number.parseInt(field, 8);
 }
 
-async function readText(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+async function readText(bytes: AsyncIterable<Uint8Array>, name: StreamName): Promise<string> {
   const parts: Uint8Array[] = [];
   let total = 0;
   for await (const part of bytes) {
     total += part.length;
-    if (total > LARGEST_TEXT) throw tooLarge("standard input, which is no tar,");
+    if (total > LARGEST_TEXT) throw tooLarge(`${name}, which is no tar,`);
     parts.push(part);
   }
   try {
@@ -72,7 +73,7 @@ async function readText(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   } catch {
     // Bytes that are not UTF-8: refused below like those that no text has.
   }
-  throw new KbuildError("build.context", "standard input is neither a tar nor a Dockerfile", {
+  throw new KbuildError("build.context", `${name} is neither a tar nor a Dockerfile`, {
     hint: "send a tar (plain, gzip, bzip2, xz or zstd) or a Dockerfile",
   });
 }

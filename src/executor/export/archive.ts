@@ -4,11 +4,13 @@ import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
 import type { CompressionKind } from "../../native/protocol.ts";
 import { writeLayoutFolder } from "../../oci/archive/folder.ts";
-import { type ArchiveMember, planArchive } from "../../oci/archive/plan.ts";
+import { type ArchivedImage, type ArchivedIndex, type ArchiveMember, planArchive } from "../../oci/archive/plan.ts";
 import { type Image, type Layer, type ReplacedLayer, withLayers } from "../../oci/image.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { type Digest, MediaType } from "../../oci/types.ts";
+import { type Descriptor, type Digest, MediaType, type Platform } from "../../oci/types.ts";
+import { type Annotations, descriptorAnnotations } from "../annotations.ts";
 import type { StepReporter } from "../emitter.ts";
+import { writeIndex } from "../image.ts";
 import { compressionOf } from "../layer-pool.ts";
 import type { CompressionName, OutputOptions } from "../options.ts";
 import type { Tools } from "../tools.ts";
@@ -16,19 +18,56 @@ import { writeDestination } from "./destination.ts";
 
 type ArchiveOptions = Extract<OutputOptions, { readonly type: "docker" | "oci" }>;
 
-/** Writes an image as one archive for docker and for OCI tools, or as a layout folder. */
+/** An image and what it is for. */
+interface PlacedImage {
+  readonly platform: Platform;
+  readonly image: Image;
+}
+
+/** What an archive has: the images as they are in it, and the descriptor of the one or of their index. */
+export interface ExportedArchive {
+  readonly descriptor: Descriptor;
+  readonly images: readonly PlacedImage[];
+}
+
+/** Writes an image, or an index of several, as one archive for docker and for OCI tools, or as a layout folder. */
 export async function exportArchive(
   tools: Tools,
-  image: Image,
+  stored: readonly PlacedImage[],
   references: readonly Reference[],
+  annotations: Annotations,
   options: ArchiveOptions,
   reporter: StepReporter,
-): Promise<Image> {
-  const written = await compressed(tools, image, options, reporter);
-  const members = planArchive([{ image: written, references }]);
+): Promise<ExportedArchive> {
+  const images: PlacedImage[] = [];
+  for (const { platform, image } of stored) {
+    images.push({ platform, image: await compressed(tools, image, options, reporter) });
+  }
+  const { descriptor, planned } = archived(tools, images, references, annotations);
+  const members = planArchive([planned]);
   if (options.tar === false) await writeLayoutFolder(members, options.dest);
   else await writeDestination(tools, options.dest, (output) => packArchive(tools, members, output, reporter));
-  return written;
+  return { descriptor, images };
+}
+
+function archived(
+  tools: Tools,
+  images: readonly PlacedImage[],
+  references: readonly Reference[],
+  annotations: Annotations,
+): { readonly descriptor: Descriptor; readonly planned: ArchivedImage | ArchivedIndex } {
+  const [first] = images;
+  if (first === undefined) throw new TypeError("an archive without an image");
+  if (images.length > 1) {
+    const { descriptor, bytes } = writeIndex(tools.store, images, annotations);
+    return {
+      descriptor,
+      planned: { index: { descriptor, bytes }, images: images.map(({ image }) => image), references },
+    };
+  }
+  const { image, platform } = first;
+  const marks = descriptorAnnotations(annotations, "manifest-descriptor", platform);
+  return { descriptor: image.descriptor, planned: { image, references, annotations: marks } };
 }
 
 /** Large files are copied by the core inside of the kernel. */

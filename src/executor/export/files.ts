@@ -2,7 +2,9 @@ import { mkdirSync, statSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
 import { showPath } from "../../layers/path-bytes.ts";
-import type { Tree } from "../../layers/tree.ts";
+import { joinPath, type Tree } from "../../layers/tree.ts";
+import { sortInTreeOrder } from "../../layers/tree-order.ts";
+import type { BlobSource } from "../../native/protocol.ts";
 import { explainFault } from "../../oci/layout/faults.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { OutputOptions } from "../options.ts";
@@ -10,16 +12,27 @@ import type { Snapshot } from "../state.ts";
 import type { Tools } from "../tools.ts";
 import { writeDestination } from "./destination.ts";
 
-/** Writes the files of an image, as a tar or into a folder. */
+/** Files of one platform's image, and the folder of the output that they go into; "" is its root. */
+export interface ExportedTree {
+  readonly folder: string;
+  readonly snapshot: Snapshot;
+}
+
+/** Writes the files of images, as a tar or into a folder. */
 export async function exportFiles(
   tools: Tools,
-  snapshot: Snapshot,
+  trees: readonly ExportedTree[],
   options: Extract<OutputOptions, { readonly type: "tar" | "local" }>,
   reporter: StepReporter,
 ): Promise<void> {
-  const tree = await tools.pool.tree(snapshot);
-  const blobs = await Promise.all(snapshot.layers.map((layer) => tools.pool.source(layer)));
-  const table = encodeEntries(filesOf(tree));
+  const blobs: BlobSource[] = [];
+  const entries: Entry[] = [];
+  for (const { folder, snapshot } of sortInTreeOrder([...trees], (tree) => tree.folder)) {
+    const files = filesOf(await tools.pool.tree(snapshot));
+    entries.push(...(folder === "" ? files : inFolder(folder, files, blobs.length, tools.clock.mtime())));
+    blobs.push(...(await Promise.all(snapshot.layers.map((layer) => tools.pool.source(layer)))));
+  }
+  const table = encodeEntries(entries);
   const common = { roots: [], blobs, temporary: tools.store.temporaryFolder };
   const part = "copying files";
   const progress = (bytes: number) => reporter.progress({ part, done: bytes, unit: "bytes", finished: false });
@@ -40,6 +53,37 @@ export async function exportFiles(
     );
     reporter.progress({ part, done: size, unit: "bytes", finished: true });
   });
+}
+
+/** The entries below a folder of their own, their blobs numbered from `first` on. */
+function* inFolder(
+  folder: string,
+  files: readonly Entry[],
+  first: number,
+  now: Entry["mtime"],
+): IterableIterator<Entry> {
+  yield {
+    path: folder,
+    type: EntryType.directory,
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: now,
+    link: "",
+    xattrs: [],
+    digest: undefined,
+    inodeGroup: 0,
+    source: { kind: "none" },
+  };
+  for (const entry of files) {
+    yield {
+      ...entry,
+      path: joinPath(folder, entry.path),
+      link: entry.type === EntryType.hardlink ? joinPath(folder, entry.link) : entry.link,
+      source: entry.source.kind === "blob" ? { ...entry.source, blob: entry.source.blob + first } : entry.source,
+    };
+  }
 }
 
 function checkFolder(dest: string): void {

@@ -1,5 +1,7 @@
 import { KbuildError } from "../../errors.ts";
+import { lazyBuiltin } from "../../lazy-builtin.ts";
 import type { ContainerConfig, Healthcheck } from "../../oci/types.ts";
+import { shown } from "../../parser/characters.ts";
 import type {
   Command,
   ExposeInstruction,
@@ -11,6 +13,8 @@ import type {
 } from "../../parser/instructions.ts";
 import { goDuration, goList, goQuote, goQuoteCharacter, goQuotedList } from "../go-format.ts";
 import { withEnvironment } from "../state.ts";
+
+const net = lazyBuiltin<typeof import("node:net")>("node:net");
 
 /** Expands a word of the instruction with the values that held before it. */
 export type Expand = (word: Word) => string;
@@ -142,16 +146,30 @@ function parsePort(text: string, word: Word): string[] {
       hint: "write PORT, PORT/udp or FIRST-LAST, for instance EXPOSE 80 443/tcp 8000-8010/udp",
     });
   const slash = text.indexOf("/");
-  const protocol = (slash < 0 ? "tcp" : text.slice(slash + 1)).toLowerCase();
-  const port = (slash < 0 ? text : text.slice(0, slash)).split(":").at(-1) ?? "";
+  // A slash with nothing behind it says no other protocol than none does, as docker has it.
+  const protocol = (slash < 0 ? "" : text.slice(slash + 1)).toLowerCase() || "tcp";
+  const [port = "", host = "", ...address] = (slash < 0 ? text : text.slice(0, slash)).split(":").reverse();
   if (!["tcp", "udp", "sctp"].includes(protocol)) throw wrong(`the protocol is ${protocol}, not tcp, udp or sctp`);
-  const match = /^(\d+)(?:-(\d+))?$/.exec(port);
+  const [first, last] = portRange(port, wrong);
+  if (host !== "") {
+    const [hostFirst, hostLast] = portRange(host, wrong);
+    // One port may be given any of several at the host.
+    if (first !== last && hostLast - hostFirst !== last - first) throw wrong("its ranges are not equally long");
+  }
+  const ip = address.reverse().join(":");
+  if (ip !== "" && net().isIP(ip.replace(/^\[(.*)\]$/, "$1")) === 0) throw wrong(`${shown(ip)} is no address`);
+  return Array.from({ length: last - first + 1 }, (_, offset) => `${first + offset}/${protocol}`);
+}
+
+/** The first and the last port of `80` or `8000-8002`. */
+function portRange(text: string, wrong: (why: string) => KbuildError): readonly [number, number] {
+  const match = /^(\d+)(?:-(\d+))?$/.exec(text);
   if (match === null) throw wrong("it is no number");
   const first = Number(match[1]);
   const last = Number(match[2] ?? match[1]);
   if (first > 65535 || last > 65535) throw wrong("ports go up to 65535");
   if (last < first) throw wrong("the range ends before it begins");
-  return Array.from({ length: last - first + 1 }, (_, offset) => `${first + offset}/${protocol}`);
+  return [first, last];
 }
 
 function volume(instruction: VolumeInstruction, config: ContainerConfig, expand: Expand): ConfigChange {

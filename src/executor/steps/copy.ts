@@ -12,9 +12,11 @@ import { filesIdentity } from "../copy/identity.ts";
 import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
+import { rebasedMatch } from "../copy/rebased.ts";
 import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
+import type { RemoteFiles } from "../remote/source.ts";
 import type { ImageState } from "../state.ts";
 import type { Tools } from "../tools.ts";
 import { readFile, withExtracted } from "../tree-file.ts";
@@ -40,8 +42,8 @@ export interface CopyStep {
   readonly link: boolean;
   readonly parents: boolean;
   readonly exclude: readonly string[];
-  /** ADD: whether archives are unpacked; true unless told otherwise. */
-  readonly unpack: boolean;
+  /** ADD: whether archives are unpacked; undefined: those of the context are, those from elsewhere are not. */
+  readonly unpack: boolean | undefined;
   readonly warn: (message: string) => void;
   /** Line of the ignore file that rule number `rule` came from, for messages. */
   readonly ignoreRule: (rule: number) => string;
@@ -49,9 +51,16 @@ export interface CopyStep {
 
 export type CopySource =
   | { readonly kind: "path"; readonly text: string; readonly location: Location }
-  | { readonly kind: "inline"; readonly name: string; readonly content: string };
+  | { readonly kind: "inline"; readonly name: string; readonly content: string }
+  | { readonly kind: "remote"; readonly text: string; readonly files: RemoteFiles };
 
-/** COPY and ADD of local files. Dockerfile reference, "COPY", "ADD". */
+/** A match, and whether it is an archive that is to be unpacked if it is one. */
+interface TakenMatch {
+  readonly match: SourceMatch;
+  readonly unpacks: boolean;
+}
+
+/** COPY and ADD. Dockerfile reference, "COPY", "ADD". */
 export async function runCopy(
   tools: Tools,
   state: ImageState,
@@ -60,7 +69,9 @@ export async function runCopy(
 ): Promise<StepOutcome> {
   reporter.start();
   const mode = step.chmod === undefined ? undefined : parseMode(step.chmod.text);
-  const matches = await selectSources(tools, step);
+  const taken = await selectSources(tools, step);
+  const matches = taken.map(({ match }) => match);
+  const sources = layerSources(step);
   const exclude = step.exclude.length === 0 ? undefined : compileRules(step.exclude);
   return runLayerStep(
     tools,
@@ -84,7 +95,7 @@ export async function runCopy(
       onMiss: step.onMiss,
       isIndependent: step.link,
       // Where archives are unpacked all has been read, and they are whatever is excluded: all counts.
-      files: () => filesIdentity(matches, { exclude: unpacks(step) ? undefined : exclude, parents: step.parents }),
+      files: () => filesIdentity(matches, { exclude: mayUnpack(step) ? undefined : exclude, parents: step.parents }),
       write: async (draft) => {
         const read = (path: string) => readFile(tools, state.snapshot, path);
         const owner = step.chown === undefined ? undefined : await findOwner(step.chown.text, read, step.warn);
@@ -96,28 +107,24 @@ export async function runCopy(
           exclude,
           parents: step.parents,
         };
-        return unpacks(step)
-          ? addInto(tools, draft, step, matches, treatment)
-          : copyAll(draft, step, matches, treatment);
+        if (mayUnpack(step)) return addInto(tools, draft, step, taken, sources, treatment);
+        for (const match of matches) copyInto(draft, match, step.destination, treatment);
+        return sources;
       },
     },
     reporter,
   );
 }
 
-/** Whether sources that are archives are unpacked. */
-function unpacks(step: CopyStep): boolean {
-  return step.kind === "ADD" && step.unpack;
+/** Whether sources that are archives are unpacked, or some of them. */
+function mayUnpack(step: CopyStep): boolean {
+  return step.kind === "ADD" && step.unpack !== false;
 }
 
-function copyAll(
-  draft: Draft,
-  step: CopyStep,
-  matches: readonly SourceMatch[],
-  treatment: CopyTreatment,
-): LayerSources {
-  for (const match of matches) copyInto(draft, match, step.destination, treatment);
-  return step.tree;
+/** Where the files of all sources are: those of the context or stage, then those from elsewhere in their order. */
+function layerSources({ tree, sources }: CopyStep): LayerSources {
+  const remote = sources.flatMap((source) => (source.kind === "remote" ? [source.files.root] : []));
+  return { roots: [...tree.roots, ...remote], blobs: tree.blobs, statCache: tree.statCache };
 }
 
 /** ADD: files that are archives are unpacked, everything else is copied. */
@@ -125,14 +132,15 @@ async function addInto(
   tools: Tools,
   draft: Draft,
   step: CopyStep,
-  matches: readonly SourceMatch[],
+  taken: readonly TakenMatch[],
+  sources: LayerSources,
   treatment: CopyTreatment,
 ): Promise<LayerSources> {
-  const blobs: BlobSource[] = [...step.tree.blobs];
+  const blobs: BlobSource[] = [...sources.blobs];
   const temporary: string[] = [];
   try {
-    for (const match of matches) {
-      const archive = await openArchive(tools, step, match);
+    for (const { match, unpacks } of taken) {
+      const archive = unpacks ? await openArchive(tools, sources, match) : undefined;
       if (archive === undefined) {
         copyInto(draft, match, step.destination, treatment);
         continue;
@@ -149,21 +157,25 @@ async function addInto(
     for (const path of temporary) rmSync(path, { force: true });
     throw error;
   }
-  return { roots: step.tree.roots, blobs, statCache: step.tree.statCache, temporary };
+  return { ...sources, blobs, temporary };
 }
 
 /** The archive's entries and its tar in the store's temporary folder; undefined when the file is none. */
-async function openArchive(tools: Tools, step: CopyStep, match: SourceMatch): Promise<OpenedArchive | undefined> {
+async function openArchive(
+  tools: Tools,
+  sources: LayerSources,
+  match: SourceMatch,
+): Promise<OpenedArchive | undefined> {
   const { source, type } = match.entry;
   if (type !== EntryType.file) return undefined;
-  const from = sourceOf(step.tree, source);
+  const from = sourceOf(sources, source);
   if (from === undefined) return undefined;
   // Read as it was when the key was computed: what is unpacked is what the digest says.
   const entry = { ...match.entry, digest: match.origin?.digest ?? match.entry.digest };
   return withExtracted(tools, entry, from, (path) => ingestArchive(tools, path));
 }
 
-function sourceOf({ roots, blobs }: SourceTree, source: Entry["source"]) {
+function sourceOf({ roots, blobs }: LayerSources, source: Entry["source"]) {
   if (source.kind === "file") return { roots: roots.slice(source.root, source.root + 1), blobs: [] };
   return source.kind === "blob" ? { roots: [], blobs: blobs.slice(source.blob, source.blob + 1) } : undefined;
 }
@@ -188,29 +200,39 @@ async function ingestArchive(tools: Tools, input: string): Promise<OpenedArchive
   }
 }
 
-async function selectSources(tools: Tools, step: CopyStep): Promise<readonly SourceMatch[]> {
+async function selectSources(tools: Tools, step: CopyStep): Promise<readonly TakenMatch[]> {
   const patterns = step.sources.map((source) =>
     source.kind === "path" ? sourcePattern(source.text, step.parents) : undefined,
   );
   const paths = patterns.filter((pattern): pattern is SourcePattern => pattern !== undefined);
-  const results = paths.length === 0 ? [] : [...(await step.tree.select(paths, unpacks(step)))];
-  const matches: SourceMatch[] = [];
+  const results = paths.length === 0 ? [] : [...(await step.tree.select(paths, mayUnpack(step)))];
+  const taken: TakenMatch[] = [];
+  let root = step.tree.roots.length;
   for (const [number, source] of step.sources.entries()) {
     const pattern = patterns[number];
-    if (source.kind === "inline" || pattern === undefined) {
-      if (source.kind === "inline") matches.push(inlineMatch(tools, source.name, source.content));
+    if (source.kind === "inline") {
+      taken.push({ match: inlineMatch(tools, source.name, source.content), unpacks: false });
+      continue;
+    }
+    if (source.kind === "remote") {
+      const match = rebasedMatch(source.files.match, root);
+      taken.push({ match, unpacks: step.unpack === true && source.files.kind === "file" });
+      root += 1;
       continue;
     }
     const result = results.shift();
+    if (pattern === undefined) throw new KbuildError("internal.copy", "a source without a pattern");
     if (result === undefined || result.kind === "missing") {
       throw await missingSource(step, source, pattern, result?.rule);
     }
     if (result.matches.length === 0 && hasWildcard(pattern)) {
       step.warn(`${step.kind} source "${source.text}" matches no file in ${step.tree.label}`);
     }
-    for (const match of result.matches) matches.push(step.parents ? pivoted(match, source.text) : match);
+    for (const match of result.matches) {
+      taken.push({ match: step.parents ? pivoted(match, source.text) : match, unpacks: mayUnpack(step) });
+    }
   }
-  return matches;
+  return taken;
 }
 
 /** `--parents` with `/./` in a source: what is before the pivot is not kept. */

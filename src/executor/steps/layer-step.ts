@@ -8,7 +8,7 @@ import type { StepReporter } from "../emitter.ts";
 import { type LayerSources, makeLayer, stack } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
 import type { Tools } from "../tools.ts";
-import { keyOf, lookUp, missOf, type RecordedStep, rememberParts, type StepOutcome } from "./step-record.ts";
+import { keyOf, lookUp, missOf, once, type RecordedStep, rememberParts, type StepOutcome } from "./step-record.ts";
 
 /** What a step that copies into a layer is, besides what it does. */
 export interface LayerStep extends RecordedStep {
@@ -32,11 +32,22 @@ export async function runLayerStep(
 ): Promise<StepOutcome> {
   reporter.start();
   const early = step.files();
-  if (early !== undefined) {
-    const hit = lookUp(tools, state, step, early);
+  if (early === undefined) return make(tools, state, step, undefined, reporter);
+  return once(tools, state, step, early, async (hit) => {
     if (hit !== undefined) return finishCached(tools, state, step, early, hit, reporter);
-  }
-  if (early !== undefined) step.onMiss?.();
+    step.onMiss?.();
+    return make(tools, state, step, early, reporter);
+  });
+}
+
+/** Does the step. `early` is the identity of its files if that is known already. */
+async function make(
+  tools: Tools,
+  state: ImageState,
+  step: LayerStep,
+  early: string | undefined,
+  reporter: StepReporter,
+): Promise<StepOutcome> {
   const begun = milliseconds();
   const base = step.isIndependent ? new Tree([]) : await tools.pool.tree(state.snapshot);
   const draft = new Draft(base);

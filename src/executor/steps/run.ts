@@ -2,16 +2,17 @@ import { rmSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
 import { identityOf } from "../../layers/identity.ts";
 import type { Exited } from "../../native/sandbox-protocol.ts";
-import { KEY_VERSION } from "../cache.ts";
+import { KEY_VERSION, type StepRecord } from "../cache.ts";
 import { milliseconds } from "../elapsed.ts";
 import type { StepReporter } from "../emitter.ts";
 import { contentKey, stack } from "../make-layer.ts";
+import { checkRunnable } from "../run/emulation.ts";
 import { LogLines } from "../run/log-lines.ts";
 import { type ReadyMounts, readyMounts, type StepMount } from "../run/mounts.ts";
 import type { Changes, Process } from "../run/worker.ts";
 import type { ImageState, Snapshot } from "../state.ts";
 import type { Tools } from "../tools.ts";
-import { keyOf, lookUp, missOf, type RecordedStep, rememberParts, type StepOutcome } from "./step-record.ts";
+import { keyOf, missOf, once, type RecordedStep, rememberParts, type StepOutcome } from "./step-record.ts";
 
 /** A RUN with all its words expanded and its mounts found. */
 export interface RunStep extends RecordedStep {
@@ -36,17 +37,29 @@ export async function runProcess(
   reporter: StepReporter,
 ): Promise<StepOutcome> {
   reporter.start();
-  const hit = lookUp(tools, state, step, step.mounted);
-  if (hit !== undefined) {
-    rememberParts(tools, state, step, step.mounted, hit.layer);
-    const { layer, content, created } = hit;
-    if (layer === undefined || content === undefined) {
-      reporter.finish({ status: "cached" });
-      return { snapshot: state.snapshot, created, isEmpty: true };
-    }
-    reporter.finish({ status: "cached", layer: { diffId: layer.diffId, size: layer.blob.size } });
-    return { snapshot: stack(state.snapshot, layer, content), created, isEmpty: false };
+  return once(tools, state, step, step.mounted, async (hit) =>
+    hit === undefined ? runAnew(tools, state, step, reporter) : finishCached(tools, state, step, hit, reporter),
+  );
+}
+
+function finishCached(
+  tools: Tools,
+  state: ImageState,
+  step: RunStep,
+  { layer, content, created }: StepRecord,
+  reporter: StepReporter,
+): StepOutcome {
+  rememberParts(tools, state, step, step.mounted, layer);
+  if (layer === undefined || content === undefined) {
+    reporter.finish({ status: "cached" });
+    return { snapshot: state.snapshot, created, isEmpty: true };
   }
+  reporter.finish({ status: "cached", layer: { diffId: layer.diffId, size: layer.blob.size } });
+  return { snapshot: stack(state.snapshot, layer, content), created, isEmpty: false };
+}
+
+async function runAnew(tools: Tools, state: ImageState, step: RunStep, reporter: StepReporter): Promise<StepOutcome> {
+  checkRunnable(state.platform);
   const { reason, details } = missOf(tools, state, step, step.mounted, undefined);
   const begun = milliseconds();
   const changes = await execute(tools, state, step, reporter);

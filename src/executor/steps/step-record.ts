@@ -57,6 +57,39 @@ export function lookUp(tools: Tools, state: ImageState, step: RecordedStep, file
   return step.useCache ? tools.cache.step(keyOf(tools, state, step, files)) : undefined;
 }
 
+/**
+ * Does a step while nobody else in this process does the same: whoever comes later finds its record. Without the cache each
+ * does it for himself.
+ */
+export async function once(
+  tools: Tools,
+  state: ImageState,
+  step: RecordedStep,
+  files: string,
+  work: (hit: StepRecord | undefined) => Promise<StepOutcome>,
+): Promise<StepOutcome> {
+  const hit = lookUp(tools, state, step, files);
+  if (hit !== undefined || !step.useCache) return work(hit);
+  const key = keyOf(tools, state, step, files);
+  const other = tools.underWay.get(key);
+  if (other !== undefined) {
+    await other;
+    return work(lookUp(tools, state, step, files));
+  }
+  const doing = work(undefined);
+  // Who waits looks at the record alone: a failure is told by whoever did the step.
+  const done = doing.then(
+    () => undefined,
+    () => undefined,
+  );
+  tools.underWay.set(key, done);
+  try {
+    return await doing;
+  } finally {
+    tools.underWay.delete(key);
+  }
+}
+
 /** Keeps what a step's key was made of, unless the same is kept already. */
 export function rememberParts(
   tools: Tools,

@@ -9,7 +9,7 @@ import { namesIn, type StoredRecord, storedRecords } from "./records.ts";
 
 /** Something that the store keeps so that later builds are faster, and that can be made anew. */
 export interface CacheItem {
-  readonly kind: "record" | "layer" | "cacheMount" | "failedStep" | "context" | "blob";
+  readonly kind: "record" | "layer" | "cacheMount" | "failedStep" | "context" | "download" | "repository" | "blob";
   readonly path: string;
   /** The file whose time says when it was last used, below `path`; "" for `path` itself. */
   readonly stamp: string;
@@ -56,6 +56,7 @@ export function cacheContents(store: Store): CacheContents {
       ...mountItems(store),
       ...failed,
       ...contextItems(store),
+      ...remoteItems(store),
       ...orphans,
     ],
     imageBlobs,
@@ -170,6 +171,20 @@ function contextItems(store: Store): CacheItem[] {
       const used = lastUse(path, "") ?? 0;
       return { kind: "context", path, stamp: "", used, size: sizeOnDisk(path), blobs: [], isOfImage: true };
     });
+}
+
+/** What was fetched from elsewhere: by address, so that all versions of it go at once. */
+function remoteItems(store: Store): CacheItem[] {
+  const items = (kind: "download" | "repository", name: string, stamp: string): CacheItem[] => {
+    const folder = join(store.root, name);
+    return namesIn(folder).map((item) => {
+      const path = join(folder, item);
+      const own = lastUse(path, stamp) === undefined ? "" : stamp;
+      const used = lastUse(path, own) ?? 0;
+      return { kind, path, stamp: own, used, size: sizeOnDisk(path), blobs: [], isOfImage: true };
+    });
+  };
+  return [...items("download", "downloads", "download.json"), ...items("repository", "git", "")];
 }
 
 /** The name of the lock that a step holds while a cache mount is its own. */

@@ -14,15 +14,20 @@ import type { ArchiveMember } from "./plan.ts";
  * already stay, without the names that the new ones take. Blobs come before the index, each by rename, so that the
  * folder is a whole layout at any moment. docker's manifest.json is left out: it has no meaning in a folder.
  *
+ * @param merge how the index that is there and the new one become one
  * @throws KbuildError `build.layout` when the folder has an index.json that is none; `machine.*` when writing fails
  */
-export async function writeLayoutFolder(members: readonly ArchiveMember[], folder: string): Promise<void> {
+export async function writeLayoutFolder(
+  members: readonly ArchiveMember[],
+  folder: string,
+  merge: (there: ImageIndex, added: ImageIndex) => ImageIndex = withImages,
+): Promise<void> {
   try {
     fs.mkdirSync(join(folder, "blobs", "sha256"), { recursive: true });
     for (const member of members) if (member.name.startsWith("blobs/")) place(folder, member);
     await withLock(join(folder, "index.json.lock"), () => {
       for (const member of members) if (member.name === "oci-layout") place(folder, member);
-      for (const member of members) if (member.name === "index.json") mergeIndex(folder, member);
+      for (const member of members) if (member.name === "index.json") mergeIndex(folder, member, merge);
     });
   } catch (error) {
     throw explainFault(error, { doing: `writing the folder ${folder}` });
@@ -43,7 +48,20 @@ function place(folder: string, member: ArchiveMember): void {
   });
 }
 
-function mergeIndex(folder: string, member: ArchiveMember): void {
+/** The new images, each with its names taken from whoever has them. */
+function withImages(there: ImageIndex, added: ImageIndex): ImageIndex {
+  let index = there;
+  for (const { reference, descriptor } of namedImages(added)) {
+    index = withNames(index, reference === undefined ? [] : [reference], descriptor);
+  }
+  return index;
+}
+
+function mergeIndex(
+  folder: string,
+  member: ArchiveMember,
+  merge: (there: ImageIndex, added: ImageIndex) => ImageIndex,
+): void {
   if (!("bytes" in member)) return;
   const path = join(folder, "index.json");
   const complain = (reason: string): KbuildError =>
@@ -54,10 +72,8 @@ function mergeIndex(folder: string, member: ArchiveMember): void {
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
   }
-  for (const { reference, descriptor } of namedImages(parseIndex(member.bytes, complain))) {
-    index = withNames(index, reference === undefined ? [] : [reference], descriptor);
-  }
-  replace(path, (temporary) => fs.writeFileSync(temporary, encodeJson(index), { flag: "wx" }));
+  const merged = merge(index, parseIndex(member.bytes, complain));
+  replace(path, (temporary) => fs.writeFileSync(temporary, encodeJson(merged), { flag: "wx" }));
 }
 
 /** Makes a file under a name of its own and renames it into place. */

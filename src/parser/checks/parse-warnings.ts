@@ -34,3 +34,10 @@ export const unusedFlag: Rule = ofParser(
   "Flags have an effect",
   "HEALTHCHECK NONE takes a check away, so there is nothing that --interval or --retries could be about. Leave the flags out.",
 );
+
+export const blankCommand: Rule = ofParser(
+  "BlankCommand",
+  "RUN, CMD and ENTRYPOINT have a command",
+  "Without one they start a shell that has nothing to do and ends at once, which is hardly what was meant. CMD [] and " +
+    "ENTRYPOINT [] take away what the base has.",
+);

@@ -12,7 +12,7 @@ import {
   undefinedArgInFrom,
 } from "./from.ts";
 import { legacyKeyValueFormat, secretsUsedInArgOrEnv } from "./pairs.ts";
-import { invalidJsonForm, unusedFlag } from "./parse-warnings.ts";
+import { blankCommand, invalidJsonForm, unusedFlag } from "./parse-warnings.ts";
 import { copyIgnoredFile, workdirRelativePath } from "./paths.ts";
 import type { Rule } from "./rule.ts";
 import { duplicateStageName, reservedStageName, stageNameCasing } from "./stage-names.ts";
@@ -52,6 +52,7 @@ export const RULES: readonly Rule[] = [
   invalidDefinitionDescription,
   exposeProtoCasing,
   exposeInvalidFormat,
+  blankCommand,
   invalidJsonForm,
   unusedFlag,
   unknownCheck,

@@ -35,7 +35,13 @@ async function build(
   });
   const dockerfile = parseDockerfile(source, "Dockerfile");
   const checks = new BuildChecks(dockerfile, inputs, target, emitter);
-  const plan = planBuild(dockerfile, { ...inputs, target, contextNames: new Set(Object.keys(contexts)) });
+  const [targetPlatform = inputs.buildPlatform] = inputs.targetPlatforms;
+  const plan = planBuild(dockerfile, {
+    ...inputs,
+    targetPlatform,
+    target,
+    contextNames: new Set(Object.keys(contexts)),
+  });
   const asked: string[] = [];
   await checks.checkStages(plan, [], {
     image: async (name) => {

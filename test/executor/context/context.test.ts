@@ -10,7 +10,7 @@ import { type BuildContext, LARGEST_TEXT } from "../../../src/executor/context/b
 import { findDockerfile, findIgnore, readIgnore } from "../../../src/executor/context/dockerfile.ts";
 import { FolderContext, type FolderTools } from "../../../src/executor/context/folder.ts";
 import { noContext } from "../../../src/executor/context/none.ts";
-import { openContext } from "../../../src/executor/context/open.ts";
+import { openStream } from "../../../src/executor/context/open.ts";
 import { readTextFile } from "../../../src/executor/context/text-file.ts";
 import { sourcePattern } from "../../../src/executor/copy/sources.ts";
 import { type Entry, EntryType } from "../../../src/layers/entry-table.ts";
@@ -74,7 +74,7 @@ for (const [name, bytes] of [
   for (const size of [1, 300, 1_000_000]) {
     Stream(`a tar (${name}) in pieces of ${size}`, async () => {
       const { tools, came } = toolsFor([file("Dockerfile")]);
-      const { context, dockerfile } = await openContext(pieces(bytes, size), tools);
+      const { context, dockerfile } = await openStream(pieces(bytes, size), "standard input", tools);
       assert.is(dockerfile, undefined);
       assert.instance(context, ArchiveContext);
       assert.ok(came().equals(bytes), "all of it comes to the core");
@@ -93,7 +93,11 @@ for (const [name, text] of [
 ] as const) {
   Stream(`a Dockerfile (${name})`, async () => {
     for (const size of [1, 7, 100_000]) {
-      const { context, dockerfile } = await openContext(pieces(Buffer.from(text), size), toolsFor().tools);
+      const { context, dockerfile } = await openStream(
+        pieces(Buffer.from(text), size),
+        "standard input",
+        toolsFor().tools,
+      );
       assert.is(dockerfile, text.replace(/^\ufeff/, ""));
       assert.is(context, noContext);
     }
@@ -108,7 +112,7 @@ for (const [name, bytes, message] of [
   ["a tar's header that was changed", Buffer.concat([Buffer.from("X"), tar().subarray(1)]), /neither/],
 ] as const) {
   Stream(`${name} is no context`, async () => {
-    const error = await failure(() => openContext(pieces(bytes, 100), toolsFor().tools));
+    const error = await failure(() => openStream(pieces(bytes, 100), "standard input", toolsFor().tools));
     assert.is(error.code, "build.context");
     assert.match(error.message, message);
   });
@@ -126,7 +130,7 @@ Stream("noise is refused or is text, and the stream is closed", async () => {
         }
       }
       try {
-        await openContext(noisy(), toolsFor().tools);
+        await openStream(noisy(), "standard input", toolsFor().tools);
       } catch (error) {
         if (!(error instanceof KbuildError)) throw error;
         assert.is(error.code, "build.context");
@@ -145,7 +149,7 @@ Stream("a text without end is refused once it is too long", async () => {
       yield Buffer.alloc(1_000_000, "#");
     }
   }
-  const error = await failure(() => openContext(endless(), toolsFor().tools));
+  const error = await failure(() => openStream(endless(), "standard input", toolsFor().tools));
   assert.is(error.code, "build.tooLarge");
   assert.ok(sent < LARGEST_TEXT + 2_000_000, `${sent}`);
 });
@@ -156,7 +160,7 @@ const Archive = suite("the files of a tar as a context");
 
 async function archiveOf(entries: readonly Entry[], rules = "") {
   const { tools, warnings } = toolsFor(entries);
-  const context = await ArchiveContext.read(pieces(Buffer.from("x"), 1), tools);
+  const context = await ArchiveContext.read(pieces(Buffer.from("x"), 1), "standard input", tools);
   const files = async () => context.files(parseIgnoreFile(rules));
   const listed = async () => {
     const [result] = await (await files()).select([sourcePattern(".", false)], false);

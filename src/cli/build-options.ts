@@ -1,0 +1,302 @@
+/** The options of `kbuild build`. docker's names are docker's spelling; what is not there yet is refused by name. */
+import { acceptedOptions } from "./accepted-options.ts";
+import { annotation } from "./annotation-option.ts";
+import { cacheFrom, cacheTo } from "./cache-option.ts";
+import { call, FORMATS } from "./call-option.ts";
+import { debug, root } from "./common-options.ts";
+import type { OptionTable } from "./option-table.ts";
+import { COMPRESSIONS, output } from "./output-option.ts";
+import { extraHost, ISOLATIONS, isolation, secret, sizeOrAll, ssh, ulimit } from "./run-options.ts";
+import { fullPair, integer, names, oneOf, pair, size, text } from "./values.ts";
+
+export const PROGRESS = ["auto", "tty", "plain", "json", "rawjson", "quiet", "none"] as const;
+
+export const buildOptions = {
+  tag: {
+    names: "-t, --tag",
+    argument: "NAME[:TAG]",
+    several: true,
+    parse: text,
+    group: "Image",
+    help: "Name of the image; may be repeated",
+  },
+  target: {
+    names: "--target",
+    argument: "STAGE",
+    parse: text,
+    group: "Image",
+    help: "Stage to build (default: the last)",
+  },
+  platform: {
+    names: "--platform",
+    argument: "OS/ARCH",
+    several: true,
+    parse: names,
+    group: "Image",
+    help: "Platforms of the image, with commas (default: this machine's)",
+  },
+  label: {
+    names: "--label",
+    argument: "KEY=VALUE",
+    several: true,
+    parse: pair,
+    group: "Image",
+    help: "Label of the image; may be repeated",
+  },
+  annotation: {
+    names: "--annotation",
+    argument: "[LEVEL:]KEY=VALUE",
+    several: true,
+    parse: annotation,
+    group: "Image",
+    help: "Annotation of the manifest, or of index, manifest-descriptor, …",
+  },
+  squash: { names: "--squash", group: "Image", help: "One layer of all that the build makes on top of its base" },
+  reproducible: {
+    names: "--reproducible",
+    group: "Image",
+    help: "Times are the last commit's, unless SOURCE_DATE_EPOCH is set",
+  },
+
+  file: {
+    names: "-f, --file",
+    argument: "PATH",
+    parse: text,
+    group: "Input",
+    help: "Dockerfile (default: PATH/Dockerfile); - is standard input",
+  },
+  buildArg: {
+    names: "--build-arg",
+    argument: "NAME[=VALUE]",
+    several: true,
+    parse: pair,
+    group: "Input",
+    help: "Build argument; without a value, the environment's",
+  },
+  buildContext: {
+    names: "--build-context",
+    argument: "NAME=SOURCE",
+    several: true,
+    parse: fullPair,
+    group: "Input",
+    help: "Further context: folder, URL, docker-image://REF, oci-layout://DIR",
+  },
+  ignoreSyntax: {
+    names: "--ignore-syntax",
+    group: "Input",
+    help: "Read the Dockerfile as docker's even when # syntax= names another language",
+  },
+  pull: { names: "--pull", group: "Input", help: "Ask the registry for every base, even one that the store has" },
+  insecureRegistry: {
+    names: "--insecure-registry",
+    argument: "HOST",
+    several: true,
+    parse: text,
+    group: "Input",
+    help: "Host to speak to by plain HTTP or unverified HTTPS",
+  },
+
+  isolation: {
+    names: "--isolation",
+    argument: "MODE",
+    parse: isolation,
+    group: "RUN",
+    help: `Sandbox: auto (default), ${ISOLATIONS.join(", ")}`,
+  },
+  network: {
+    names: "--network",
+    argument: "MODE",
+    parse: oneOf(["default", "host", "none"]),
+    group: "RUN",
+    help: "Network of steps: host (default), none",
+  },
+  secret: {
+    names: "--secret",
+    argument: "SPEC",
+    several: true,
+    parse: secret,
+    group: "RUN",
+    help: "Secret: id=NAME[,src=FILE|,env=NAME]; may be repeated",
+  },
+  ssh: {
+    names: "--ssh",
+    argument: "SPEC",
+    several: true,
+    parse: ssh,
+    group: "RUN",
+    help: "SSH agent or keys: default, or ID=SOCKET|KEY[,KEY]",
+  },
+  allow: {
+    names: "--allow",
+    argument: "ENTITLEMENT",
+    several: true,
+    parse: oneOf(["network.host", "security.insecure"]),
+    group: "RUN",
+    help: "What steps may ask for: security.insecure, network.host",
+  },
+  addHost: {
+    names: "--add-host",
+    argument: "HOST:IP",
+    several: true,
+    parse: extraHost,
+    group: "RUN",
+    help: "Line of /etc/hosts; IP may be host-gateway",
+  },
+  ulimit: {
+    names: "--ulimit",
+    argument: "NAME=SOFT[:HARD]",
+    several: true,
+    parse: ulimit,
+    group: "RUN",
+    help: "Limit of processes: nofile=1024:2048; may be repeated",
+  },
+  shmSize: {
+    names: "--shm-size",
+    argument: "SIZE",
+    parse: size,
+    group: "RUN",
+    help: "Size of /dev/shm (default 64MB)",
+  },
+  memory: { names: "-m, --memory", argument: "SIZE", parse: size, group: "RUN", help: "Memory of a step" },
+  memorySwap: {
+    names: "--memory-swap",
+    argument: "SIZE",
+    parse: sizeOrAll,
+    group: "RUN",
+    help: "Memory and swap together; -1: all the swap that there is",
+  },
+  cpuShares: {
+    names: "-c, --cpu-shares",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Weight of a step's processor time (1024 is usual)",
+  },
+  cpuPeriod: {
+    names: "--cpu-period",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Microseconds in which a step may have --cpu-quota",
+  },
+  cpuQuota: {
+    names: "--cpu-quota",
+    argument: "N",
+    parse: integer,
+    group: "RUN",
+    help: "Microseconds of processor time in each period",
+  },
+  cpusetCpus: {
+    names: "--cpuset-cpus",
+    argument: "LIST",
+    parse: text,
+    group: "RUN",
+    help: "Processors of a step: 0-3,6",
+  },
+  cpusetMems: {
+    names: "--cpuset-mems",
+    argument: "LIST",
+    parse: text,
+    group: "RUN",
+    help: "Memory nodes of a step: 0,1",
+  },
+  cgroupParent: {
+    names: "--cgroup-parent",
+    argument: "GROUP",
+    parse: text,
+    group: "RUN",
+    help: "Control group to make those of steps in",
+  },
+  keepFailed: {
+    names: "--keep-failed",
+    group: "RUN",
+    help: "Keep the files of a step that fails, for kbuild run (debugging)",
+  },
+
+  noCache: { names: "--no-cache", group: "Cache", help: "Make every step" },
+  noCacheFilter: {
+    names: "--no-cache-filter",
+    argument: "STAGE",
+    several: true,
+    parse: names,
+    group: "Cache",
+    help: "Make every step of these stages",
+  },
+  cacheFrom: {
+    names: "--cache-from",
+    argument: "SPEC",
+    several: true,
+    parse: cacheFrom,
+    group: "Cache",
+    help: "Cache to use: type=local,src=DIR; or an image that has its own",
+  },
+  cacheTo: {
+    names: "--cache-to",
+    argument: "SPEC",
+    several: true,
+    parse: cacheTo,
+    group: "Cache",
+    help: "Where the cache goes: type=local,dest=DIR[,mode=max]; inline",
+  },
+  explain: { names: "--explain", group: "Cache", help: "Tell at length why steps were not in the cache" },
+
+  output: {
+    names: "-o, --output",
+    argument: "SPEC",
+    several: true,
+    parse: output,
+    group: "Output",
+    help: "type=image|docker|oci|tar|local[,dest=PATH]; DIR; or -",
+  },
+  compression: {
+    names: "--compression",
+    argument: "NAME",
+    parse: oneOf(COMPRESSIONS),
+    group: "Output",
+    help: "Layers of docker and oci outputs: gzip, zstd, uncompressed",
+  },
+  compressionLevel: {
+    names: "--compression-level",
+    argument: "N",
+    parse: integer,
+    group: "Output",
+    help: "How hard to compress",
+  },
+  iidfile: { names: "--iidfile", argument: "FILE", parse: text, group: "Output", help: "Write the image ID to a file" },
+  metadataFile: {
+    names: "--metadata-file",
+    argument: "FILE",
+    parse: text,
+    group: "Output",
+    help: "Write digests and names to a file, as JSON",
+  },
+
+  check: { names: "--check", group: "Check", help: "Check the Dockerfile and build nothing; as --call=check" },
+  call: {
+    names: "--call",
+    argument: "METHOD",
+    parse: call,
+    group: "Check",
+    help: "check, outline, targets, or build (default); METHOD,format=json",
+  },
+  format: {
+    names: "--format",
+    argument: "FORMAT",
+    parse: oneOf(FORMATS),
+    group: "Check",
+    help: "Of --check and --call: text (default), json, sarif",
+  },
+
+  quiet: { names: "-q, --quiet", group: "Progress", help: "Print the image ID and nothing else" },
+  progress: {
+    names: "--progress",
+    argument: "STYLE",
+    parse: oneOf(PROGRESS),
+    group: "Progress",
+    help: "auto, tty, plain, json, quiet (default $BUILDKIT_PROGRESS, auto)",
+  },
+  debug: { ...debug, group: "Progress", help: "Show stack traces, the causes of errors, and warnings at length" },
+  root: { ...root, group: "Output" },
+
+  ...acceptedOptions,
+} as const satisfies OptionTable;
