@@ -9,6 +9,7 @@ import type { RegistryClient } from "../oci/registry/client.ts";
 import { isIndexType, parseConfig, parseIndex, parseManifest } from "../oci/shape.ts";
 import type { Descriptor, DiffId, History, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { KEY_VERSION } from "./cache.ts";
+import { contextName } from "./context-names.ts";
 import type { Emitter, StepReporter } from "./emitter.ts";
 import type { LayerBytes } from "./layer-pool.ts";
 import type { ImageState, LayerReference } from "./state.ts";
@@ -96,7 +97,7 @@ export class BaseFinder {
   }
 
   async #find(name: string, platform: Platform): Promise<BaseImage> {
-    const context = this.#options.buildContexts.get(name);
+    const context = this.#options.buildContexts.get(contextName(name));
     if (context?.startsWith("oci-layout://")) return this.#fromLayout(name, context, platform);
     const wanted = context?.startsWith("docker-image://") ? context.slice("docker-image://".length) : name;
     const reference = parseReference(wanted, "build.reference");

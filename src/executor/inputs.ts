@@ -5,6 +5,7 @@ import type { Platform } from "../oci/types.ts";
 import { type Isolation, readIsolation } from "../sandbox/detect.ts";
 import { type Annotations, readAnnotations } from "./annotations.ts";
 import { givenArguments } from "./arguments.ts";
+import { contextName } from "./context-names.ts";
 import type { BuildOptions, OutputOptions } from "./options.ts";
 import { type RunSettings, readRunSettings } from "./run/limits.ts";
 
@@ -20,6 +21,7 @@ export interface BuildInputs {
   readonly targetPlatforms: readonly Platform[];
   readonly annotations: Annotations;
   readonly given: ReadonlyMap<string, string>;
+  /** By their names as {@link contextName} has them. */
   readonly buildContexts: ReadonlyMap<string, string>;
   /** Seconds since 1970 to which times are clamped. */
   readonly epoch: number | undefined;
@@ -99,7 +101,7 @@ function checkContext([name, source]: readonly [string, string]): readonly [stri
       hint: "name a stage in FROM or --from instead",
     });
   }
-  return [name, source];
+  return [contextName(name), source];
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch: an integer number of seconds. */

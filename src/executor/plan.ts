@@ -5,6 +5,7 @@ import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../pa
 import { suggest } from "../parser/suggest.ts";
 import { expandWord } from "../parser/words.ts";
 import { platformArguments } from "./arguments.ts";
+import { contextName } from "./context-names.ts";
 import { StageNames } from "./stage-names.ts";
 
 /** Where a stage or a `--from` takes its files from. */
@@ -87,6 +88,12 @@ function planStage(
   automatic: ReadonlyMap<string, string>,
   input: PlanInput,
 ): PlannedStage {
+  const name = stage.from.name?.text;
+  if (name !== undefined && input.contextNames.has(contextName(name))) {
+    // The context stands for the stage, whoever refers to it and how.
+    const origin = { kind: "context", name } as const;
+    return { stage, name, origin, platform: input.targetPlatform, instructions: [], needs: [] };
+  }
   const lookup = (name: string) => globals.get(name) ?? automatic.get(name);
   const image = expandInFrom(dockerfile, stage.from.image, lookup, globals, automatic).trim();
   if (image === "") {
@@ -109,7 +116,7 @@ function planStage(
   }
   return {
     stage,
-    name: stage.from.name?.text,
+    name,
     origin,
     platform,
     instructions: stage.instructions,
@@ -200,6 +207,7 @@ export function evaluateGlobals(
     evaluateArguments(
       dockerfile,
       instruction,
+      given,
       (name, value) => {
         globals.set(name, given.get(name) ?? value ?? automatic.get(name));
       },
@@ -209,17 +217,18 @@ export function evaluateGlobals(
   return globals;
 }
 
-/** Goes through the items of an ARG with their defaults expanded. */
+/** Goes through the items of an ARG with their defaults expanded; that of one that is given is not read. */
 export function evaluateArguments(
   dockerfile: Dockerfile,
   instruction: ArgInstruction,
+  given: ReadonlyMap<string, string>,
   declare: (name: string, value: string | undefined) => void,
   lookup: (name: string) => string | undefined,
 ): void {
   for (const item of instruction.items) {
     const { value } = item;
     const expanded =
-      value === undefined
+      value === undefined || given.has(item.name)
         ? undefined
         : withPlace(dockerfile, value.location, () => expandWord(value.text, lookup, dockerfile.directives.escape));
     declare(item.name, expanded);
@@ -246,7 +255,7 @@ function findTarget(dockerfile: Dockerfile, stageNames: StageNames, target: stri
 
 /** What a name in the FROM of stage `current` means: a named context, an earlier stage, or an image. */
 function findOrigin(name: string, names: StageNames, current: number, contextNames: ReadonlySet<string>): Origin {
-  if (contextNames.has(name)) return { kind: "context", name };
+  if (contextNames.has(contextName(name))) return { kind: "context", name };
   const index = names.before(name.toLowerCase(), current);
   if (index !== undefined) return { kind: "stage", index };
   return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
@@ -273,7 +282,7 @@ export function findStageReference(
   current: number,
   contextNames: ReadonlySet<string>,
 ): number | undefined {
-  if (contextNames.has(from.text)) return undefined;
+  if (contextNames.has(contextName(from.text))) return undefined;
   const wanted = from.text.toLowerCase();
   const named = names.before(wanted, current + 1) ?? names.from(wanted, current + 1);
   if (named !== undefined) return named;

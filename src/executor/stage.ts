@@ -217,6 +217,7 @@ class StageRunner {
     evaluateArguments(
       plan.dockerfile,
       instruction,
+      given,
       (name, value) => {
         const globalValue = plan.globals.has(name) ? plan.globals.get(name) : automatic.get(name);
         const actual = given.get(name) ?? value ?? globalValue;

@@ -6,6 +6,8 @@ import type { Finding } from "../../parser/checks/rule.ts";
 import type { IgnoreLine } from "../../parser/ignore.ts";
 import type { Dockerfile } from "../../parser/instructions.ts";
 import type { BaseFinder } from "../base.ts";
+import { isImageContext } from "../context/named.ts";
+import { contextName } from "../context-names.ts";
 import type { Emitter } from "../emitter.ts";
 import type { BuildInputs } from "../inputs.ts";
 import type { Plan, PlannedStage } from "../plan.ts";
@@ -69,6 +71,8 @@ export class BuildChecks {
     const { origin, platform } = stage;
     if (!plan.needed.has(stage.stage.index)) return undefined;
     if (origin.kind !== "image" && origin.kind !== "context") return undefined;
+    const context = origin.kind === "context" ? this.#inputs.buildContexts.get(contextName(origin.name)) : undefined;
+    if (context !== undefined && !isImageContext(context)) return undefined;
     return finder.image(origin.name, platform).then(
       ({ config }) => config,
       () => undefined,

@@ -6,6 +6,7 @@ import { Checker } from "../../parser/checks/checker.ts";
 import type { Finding } from "../../parser/checks/rule.ts";
 import { parseDockerfile, parseLeading } from "../../parser/parser.ts";
 import { storedImage } from "../base.ts";
+import { contextName } from "../context-names.ts";
 import { checkFrontend } from "../frontend.ts";
 import { type Plan, type PlannedStage, planBuild } from "../plan.ts";
 import { fileFacts, stageBase, stageFacts } from "./facts.ts";
@@ -76,7 +77,7 @@ async function knownConfig(
   { inputs, store }: DockerfileSources,
 ): Promise<ImageConfig | undefined> {
   if (origin.kind !== "image" && origin.kind !== "context") return undefined;
-  const context = inputs.buildContexts.get(origin.name);
+  const context = inputs.buildContexts.get(contextName(origin.name));
   try {
     if (context?.startsWith("oci-layout://")) return (await imageFromLayout(context, platform)).config;
     if (context !== undefined && !context.startsWith("docker-image://")) return undefined;

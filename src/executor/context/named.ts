@@ -1,4 +1,5 @@
 import { showUrl } from "../../oci/registry/faults.ts";
+import { contextName } from "../context-names.ts";
 import type { SourceTree } from "../copy/sources.ts";
 import type { BuildContext } from "./build-context.ts";
 import { readIgnore } from "./dockerfile.ts";
@@ -14,7 +15,8 @@ export function namedContexts(
   tools: ContextTools,
 ): (name: string) => Promise<SourceTree | undefined> {
   const opened = new Map<string, Promise<SourceTree>>();
-  return async (name) => {
+  return async (asked) => {
+    const name = contextName(asked);
     const source = contexts.get(name);
     if (source === undefined || isImageContext(source)) return undefined;
     let tree = opened.get(name);

@@ -4,8 +4,8 @@ import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
 import type { NativeClient } from "../../native/client.ts";
 import type { BlobSource, IgnoreRule, ScanWarning } from "../../native/protocol.ts";
 import { NO_ENTRIES, ScannedEntries, scannedEntry } from "./entries.ts";
-import { readPlainFiles } from "./plain-files.ts";
-import type { SelectResult, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
+import { readFolder, readPlainFiles } from "./plain-files.ts";
+import { foldersOf, type SelectResult, type SourceMatch, type SourcePattern, type SourceTree } from "./sources.ts";
 
 /** What a context is made of. */
 export interface ContextDescription {
@@ -45,7 +45,9 @@ export class ContextSource implements SourceTree {
   async select(patterns: readonly SourcePattern[], digest: boolean): Promise<readonly SelectResult[]> {
     const { root, ignore, statCache } = this.#description;
     const plain = readPlainFiles(root, patterns, ignore);
-    if (plain !== undefined) return plain.map(plainResult);
+    if (plain !== undefined) {
+      return plain.map((entry, number) => plainResult(entry, this.#folders(patterns[number], entry.path)));
+    }
     const { head, table: bytes } = await this.#native.scan(
       {
         root,
@@ -68,10 +70,16 @@ export class ContextSource implements SourceTree {
         matches: matches.map(({ entry: index, asked }): SourceMatch => {
           const isFolder = table.type(index) === EntryType.directory;
           const [start, end] = isFolder ? table.below(table.path(index)) : [0, 0];
-          return { ...scannedEntry(table, index), asked, below: new ScannedEntries(table, start, end) };
+          const below = new ScannedEntries(table, start, end);
+          return { ...scannedEntry(table, index), asked, below, folders: this.#folders(pattern, asked) };
         }),
       };
     });
+  }
+
+  #folders(pattern: SourcePattern | undefined, asked: string): SourceMatch["folders"] {
+    if (pattern?.withFolders !== true) return undefined;
+    return foldersOf(asked).map((path) => readFolder(this.#description.root, path));
   }
 
   async neighbours(path: string): Promise<readonly string[]> {
@@ -88,9 +96,7 @@ export class ContextSource implements SourceTree {
   }
 }
 
-function plainResult(entry: Entry): SelectResult {
-  return {
-    kind: "found",
-    matches: [{ entry, origin: { digest: entry.digest }, group: undefined, asked: entry.path, below: NO_ENTRIES }],
-  };
+function plainResult(entry: Entry, folders: SourceMatch["folders"]): SelectResult {
+  const match = { entry, origin: { digest: entry.digest }, group: undefined, asked: entry.path, below: NO_ENTRIES };
+  return { kind: "found", matches: [{ ...match, folders }] };
 }

@@ -27,6 +27,9 @@ export function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclus
     const skip = entry.path === "" ? 0 : entry.path.length + 1;
     const name = exclusion.parents ? asked : entry.type === EntryType.directory ? "" : nameOf(asked);
     parts.push(name, partsOf(match, ""));
+    if (match.folders !== undefined) {
+      parts.push(match.folders.map((folder) => folder && entryParts(folder, "", undefined)));
+    }
     parts.push(mapped(below, (source) => partsOf(source, source.entry.path.slice(skip))));
   }
   return identityOf(parts);

@@ -12,7 +12,7 @@ import { showPath } from "../../layers/path-bytes.ts";
 import { mapped, type Sequence } from "../../layers/sequence.ts";
 import { joinPath, nameOf, parentOf } from "../../layers/tree.ts";
 import { type CompiledRules, isIgnored } from "../../parser/ignore.ts";
-import type { SourceEntries, SourceEntry, SourceMatch } from "./sources.ts";
+import { foldersOf, type SourceEntries, type SourceEntry, type SourceMatch } from "./sources.ts";
 
 /** What decides which of a match's files are copied. */
 export interface Exclusion {
@@ -68,17 +68,32 @@ export function copyInto(draft: Draft, match: SourceMatch, destination: Destinat
 
 /** `--parents`: the match keeps the folders that it is in, as they are in the source, below the destination. */
 function copyWithParents(draft: Draft, match: SourceMatch, destination: Destination, treatment: CopyTreatment): void {
-  const making = folderMaking(treatment);
   if (isExcluded(treatment, match.asked)) return;
-  const root = draft.makeFolders(destination.path, making);
+  const root = draft.makeFolders(destination.path, folderMaking(treatment));
+  for (const [number, path] of foldersOf(match.asked).entries()) {
+    placeFolder(draft, match.folders?.[number], joinPath(root, path), treatment);
+  }
   const target = joinPath(root, match.asked);
   if (match.entry.type !== EntryType.directory) {
-    draft.makeFolders(parentOf(target), making);
+    draft.makeFolders(parentOf(target), folderMaking(treatment));
     putSource(draft, match, target, treatment);
     return;
   }
-  draft.makeFolders(target, making);
+  placeFolder(draft, match.asked === "" ? undefined : match.entry, target, treatment);
   copyBelow(draft, match, target, treatment);
+}
+
+/** A folder of the source at its place: made as it is there, or one that is there with its mode. */
+function placeFolder(draft: Draft, folder: Entry | undefined, path: string, treatment: CopyTreatment): void {
+  const there = draft.lookup(path);
+  if (folder === undefined || (there !== undefined && there.entry.type !== EntryType.directory)) {
+    draft.makeFolders(path, folderMaking(treatment));
+  } else if (there === undefined) {
+    checkName(path);
+    draft.put(treated({ entry: folder, origin: undefined, group: undefined }, path, treatment).entry);
+  } else if (there.layer >= 0 && there.entry.mode !== folder.mode) {
+    draft.put({ ...there.entry, path, mode: folder.mode });
+  }
 }
 
 /** The contents of a folder. */

@@ -1,7 +1,9 @@
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { folderEntry } from "../../layers/draft.ts";
 import { type Entry, EntryType } from "../../layers/entry-table.ts";
 import { contentDigest } from "../../layers/identity.ts";
+import { encodePath } from "../../layers/path-bytes.ts";
 import type { IgnoreRule } from "../../native/protocol.ts";
 import { compileRules, isIgnored } from "../../parser/ignore.ts";
 import type { SourcePattern } from "./sources.ts";
@@ -64,21 +66,28 @@ function readPlainFile(root: string, path: string): Entry | undefined {
 const NANOSECONDS = 1_000_000_000n;
 
 function entryOf(path: string, stat: BigIntStats, bytes: Buffer): Entry {
-  const nanoseconds = ((stat.mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
   return {
-    path,
+    ...metadataOf(path, stat),
     type: EntryType.file,
-    mode: Number(stat.mode) & 0o7777,
-    uid: 0,
-    gid: 0,
     size: bytes.length,
-    mtime: { seconds: Number((stat.mtimeNs - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) },
-    link: "",
-    xattrs: [],
     digest: contentDigest(bytes),
-    inodeGroup: 0,
     source: { kind: "file", root: 0, path },
   };
+}
+
+/** The entry of a folder of a context; undefined for what is none, as a link. */
+export function readFolder(root: string, path: string): Entry | undefined {
+  const name = Buffer.concat([Buffer.from(`${root}/`), encodePath(path)]);
+  const stat = attempt(() => lstatSync(name, { bigint: true }));
+  return stat?.isDirectory() === true ? metadataOf(path, stat) : undefined;
+}
+
+/** A folder's entry: what a file has besides its content. What is in a context is root's. */
+function metadataOf(path: string, stat: BigIntStats): Entry {
+  const nanoseconds = ((stat.mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  const mtime = { seconds: Number((stat.mtimeNs - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
+  const making = { owner: { uid: 0, gid: 0 }, mode: Number(stat.mode) & 0o7777, mtime };
+  return folderEntry(path, making);
 }
 
 /** What cannot be read here the core tries again, and says why. */

@@ -7,7 +7,14 @@ import type { BlobSource, SelectionSegment } from "../../native/protocol.ts";
 import { matchName } from "../../parser/ignore.ts";
 import type { Snapshot } from "../state.ts";
 import { ListedEntries } from "./entries.ts";
-import type { SelectResult, SourceEntry, SourceMatch, SourcePattern, SourceTree } from "./sources.ts";
+import {
+  foldersOf,
+  type SelectResult,
+  type SourceEntry,
+  type SourceMatch,
+  type SourcePattern,
+  type SourceTree,
+} from "./sources.ts";
 
 /** The files of another stage or an image as the source of a COPY. */
 export class SnapshotSource implements SourceTree {
@@ -46,9 +53,18 @@ export class SnapshotSource implements SourceTree {
         throw new KbuildError("build.linkLoop", `too many symbolic links at /${showPath(path)} in ${this.label}`);
       }
       const located = resolution.kind === "found" ? resolution.located : isPlain ? undefined : this.#tree.lookup(path);
-      if (located !== undefined) matches.push(this.#match(path, located));
+      if (located === undefined) continue;
+      const match = this.#match(path, located);
+      matches.push(
+        pattern.withFolders ? { ...match, folders: foldersOf(path).map((each) => this.#folder(each)) } : match,
+      );
     }
     return matches.length === 0 && isPlain ? { kind: "missing", rule: undefined } : { kind: "found", matches };
+  }
+
+  #folder(path: string): Entry | undefined {
+    const entry = this.#tree.lookup(path)?.entry;
+    return entry?.type === EntryType.directory ? entry : undefined;
   }
 
   /** The paths that wildcards stand for. Several `**` come to one folder in many ways: `seen` are those gone before. */

@@ -32,6 +32,11 @@ export interface SourceMatch extends SourceEntry {
   /** The path as it was asked for, before its last link was followed; its last name is what a file is called. */
   readonly asked: string;
   readonly below: SourceEntries;
+  /**
+   * What each folder on the way to `asked` is, outermost first; undefined where a link leads on. Only there when the
+   * pattern asks for it.
+   */
+  readonly folders?: readonly (Entry | undefined)[] | undefined;
 }
 
 /** What one source of a COPY is: a path in segments, without `.` and `..`. */
@@ -39,6 +44,8 @@ export interface SourcePattern {
   readonly segments: readonly SelectionSegment[];
   /** As written in the Dockerfile after expansion, for messages. */
   readonly text: string;
+  /** Whether matches tell of the folders that they are in, which `--parents` copies as well. */
+  readonly withFolders?: boolean;
 }
 
 /** What selecting came to. */
@@ -66,6 +73,12 @@ export interface SourceTree {
   readonly ignoreRule?: ((rule: number) => string) | undefined;
 }
 
+/** The folders that a path is in, outermost first: `a`, `a/b` for `a/b/c`. */
+export function foldersOf(path: string): string[] {
+  const names = path.split("/");
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join("/"));
+}
+
 const WILDCARD = /[*?[\\]/;
 
 /**
@@ -83,7 +96,7 @@ export function sourcePattern(text: string, spansFolders: boolean): SourcePatter
     if (name === "**" && spansFolders) return { kind: "any" };
     return WILDCARD.test(name) ? { kind: "pattern", text: name } : { kind: "name", text: name };
   });
-  return { segments, text };
+  return { segments, text, withFolders: spansFolders };
 }
 
 /** Whether a source has a wildcard: then it may match nothing. */

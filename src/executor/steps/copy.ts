@@ -68,7 +68,8 @@ export async function runCopy(
   reporter: StepReporter,
 ): Promise<StepOutcome> {
   reporter.start();
-  const mode = step.chmod === undefined ? undefined : parseMode(step.chmod.text);
+  const { chmod, chown } = step;
+  const mode = chmod === undefined ? undefined : await placedAt(chmod.location, () => parseMode(chmod.text));
   const taken = await selectSources(tools, step);
   const matches = taken.map(({ match }) => match);
   const sources = layerSources(step);
@@ -82,8 +83,8 @@ export async function runCopy(
         step.kind,
         step.destination.path,
         step.destination.isFolder,
-        step.chown?.text,
-        step.chmod?.text,
+        chown?.text,
+        chmod?.text,
         step.link,
         step.parents,
         step.exclude,
@@ -98,7 +99,7 @@ export async function runCopy(
       files: () => filesIdentity(matches, { exclude: mayUnpack(step) ? undefined : exclude, parents: step.parents }),
       write: async (draft) => {
         const read = (path: string) => readFile(tools, state.snapshot, path);
-        const owner = step.chown === undefined ? undefined : await findOwner(step.chown.text, read, step.warn);
+        const owner = chown && (await placedAt(chown.location, () => findOwner(chown.text, read, step.warn)));
         const treatment: CopyTreatment = {
           owner,
           mode: mode?.apply,
@@ -114,6 +115,15 @@ export async function runCopy(
     },
     reporter,
   );
+}
+
+/** Does something with a flag's value; what is wrong with it has the value's place. */
+async function placedAt<T>(location: Location, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw error instanceof KbuildError ? error.with({ location }) : error;
+  }
 }
 
 /** Whether sources that are archives are unpacked, or some of them. */
@@ -240,7 +250,8 @@ function pivoted(match: SourceMatch, text: string): SourceMatch {
   const pivot = text.indexOf("/./");
   if (pivot < 0) return match;
   const skipped = sourcePattern(text.slice(0, pivot), true).segments.length;
-  return { ...match, asked: match.asked.split("/").slice(skipped).join("/") };
+  const asked = match.asked.split("/").slice(skipped).join("/");
+  return { ...match, asked, folders: match.folders?.slice(skipped) };
 }
 
 function inlineMatch(tools: Tools, name: string, content: string): SourceMatch {

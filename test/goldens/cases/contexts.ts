@@ -37,10 +37,20 @@ export const contexts: Group = {
       options: { contexts: { base: { layout: lines("FROM busybox", "ENV WHO=context") } } },
     },
     {
-      name: "names of contexts and stages have no case in common with each other",
+      name: "a context takes the place of a stage whose name is in other letters",
       dockerfile: lines("FROM scratch AS Base", "ENV WHO=stage", "FROM BASE", "ENV B=1"),
       options: { contexts: { base: { layout: lines("FROM busybox", "ENV WHO=context") } } },
       why: "the stage of that name, in whatever letters, is the context",
+    },
+    {
+      name: "a stage that a context stands for is the context by its number, too",
+      dockerfile: lines("FROM busybox AS deps", "RUN false", "FROM scratch", "COPY --from=0 /x /y"),
+      options: { contexts: { deps: { layout: lines("FROM busybox", "RUN echo 1 >/x") } } },
+    },
+    {
+      name: "--target of a stage that a context stands for is the context",
+      dockerfile: lines("FROM busybox AS deps", "RUN false", "FROM deps"),
+      options: { target: "deps", contexts: { deps: { layout: lines("FROM busybox", "ENV WHO=context") } } },
     },
     {
       name: "COPY --from in other letters is the context, too",

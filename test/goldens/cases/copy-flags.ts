@@ -78,16 +78,19 @@ export const copyFlags: Group = {
       name: "--chmod with four digits sets the set-id bits",
       dockerfile: lines("FROM scratch", "COPY --chmod=4711 tool.sh /x", "COPY --chmod=2755 src /s"),
       files: FILES,
+      differs: { buildah: "it drops set-id bits", buildkit20: "the older one drops set-id bits" },
     },
     {
       name: "--chmod in octal is the mode of files and folders alike",
       dockerfile: lines("FROM scratch", "COPY --chmod=644 src /s"),
       files: FILES,
+      differs: { buildah: "the destination itself gets 0755", buildkit20: "the destination itself got 0755" },
     },
     {
       name: "--chmod in octal is also the mode of folders that are made for the destination",
       dockerfile: lines("FROM scratch", "COPY --chmod=0750 a.txt /p/q/x"),
       files: FILES,
+      differs: { buildah: "those get 0755", buildkit20: "those got 0755" },
     },
     {
       name: "--chmod with a capital X lets only folders and programs be run",
@@ -113,11 +116,13 @@ export const copyFlags: Group = {
       name: "--chmod of a variable",
       dockerfile: lines("FROM scratch", "ARG MODE=0400", "COPY --chmod=$MODE a.txt /x"),
       files: FILES,
+      differs: { buildkit20: "the older one took the variable's name for a mode, and kept the file's" },
     },
     {
       name: "--chmod beyond 07777 is an error at the mode",
       dockerfile: lines("FROM scratch", "COPY --chmod=17777 a.txt /x"),
       files: FILES,
+      differs: { buildah: "it takes what fits", buildkit20: "the older one took what fits" },
     },
     {
       name: "--chmod of letters that are none is an error at the mode",
@@ -128,6 +133,7 @@ export const copyFlags: Group = {
       name: "--chmod does not touch links",
       dockerfile: lines("FROM scratch", "COPY --chmod=600 d /d"),
       files: { "d/f": "f\n", "d/l": { link: "f" } },
+      differs: { buildah: "the destination itself gets 0755", buildkit20: "the destination itself got 0755" },
     },
     {
       name: "--link puts the files where the path says, whatever links the base has",

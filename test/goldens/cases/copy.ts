@@ -83,6 +83,7 @@ export const copy: Group = {
       dockerfile: lines("FROM busybox", "RUN echo old >/real && ln -s /real /alias", "COPY a.txt /alias"),
       files: FILES,
       why: "links in the destination are followed, so that the file lies at /real and the link stays",
+      differs: { buildah: "it replaces the link itself" },
     },
     {
       name: "a destination through two links ends where they lead",
@@ -134,6 +135,7 @@ export const copy: Group = {
       dockerfile: lines("FROM scratch", "COPY *.css /x/"),
       files: FILES,
       why: "nothing at the top matches, and a pattern without a match copies nothing",
+      differs: { buildah: "a pattern without a match is an error" },
     },
     {
       name: "a star in the middle meets folders of one level",
@@ -210,6 +212,7 @@ export const copy: Group = {
         wall: { text: "w\n", mode: 0o2755 },
         "team/": { dir: 0o2775 },
       },
+      differs: { buildah: "it drops set-id bits" },
     },
     {
       name: "files that nobody may read are copied with their mode",

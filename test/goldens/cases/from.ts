@@ -11,6 +11,7 @@ export const from: Group = {
       name: "a stage's name has no case, in AS, in FROM and in --from",
       dockerfile: lines("FROM scratch AS Base", "COPY f /one", "FROM BASE as next", "COPY --from=bAsE /one /two"),
       files: FILE,
+      differs: { buildah: "capitals are an error in FROM", buildkit20: "capitals were an error in FROM" },
     },
     {
       name: "a stage is named by its number",
@@ -45,6 +46,7 @@ export const from: Group = {
       name: "of two stages with one name the nearest above counts",
       dockerfile: lines("FROM scratch AS a", "COPY f /one", "FROM scratch AS a", "COPY f /two", "FROM a"),
       files: FILE,
+      differs: { buildah: "it takes the first" },
     },
     {
       name: "a stage inherits all of the config of the stage it is from",
@@ -89,6 +91,7 @@ export const from: Group = {
       dockerfile: lines("FROM scratch AS Dev", "COPY f /dev-only", "FROM scratch"),
       files: FILE,
       options: { target: "DEV" },
+      differs: { buildah: "it has one there" },
     },
     {
       name: "--target of a stage that is not there is an error",
@@ -146,6 +149,7 @@ export const from: Group = {
         "COPY --from=two / /two/",
       ),
       why: "a stage that is from another inherits its arguments",
+      differs: { buildah: "it is gone there as well" },
     },
     {
       name: "an ARG is known from its line on",
@@ -155,6 +159,7 @@ export const from: Group = {
     {
       name: "of ARG and ENV with one name the later counts",
       dockerfile: lines("FROM scratch", "ENV V=env", "ARG V=arg", "ENV A=$V", "ENV V=again", "ENV B=$V"),
+      differs: { buildah: "ENV always counts" },
     },
     {
       name: "an ENV of the base is hidden by an ARG with a value only",
@@ -178,6 +183,7 @@ export const from: Group = {
         "ENV A=arm64",
         "FROM for-$TARGETARCH",
       ),
+      differs: { buildah: "they are not" },
     },
     {
       name: "a default of one's own stands in for a predefined argument",
@@ -198,6 +204,7 @@ export const from: Group = {
       name: "a stage's name begins with a letter",
       dockerfile: lines("FROM scratch AS 2nd", "COPY f /x"),
       files: FILE,
+      differs: { buildah: "it takes any name" },
     },
     {
       name: "FROM with AS and no name is an error",
@@ -206,6 +213,7 @@ export const from: Group = {
     {
       name: "an instruction in front of the first FROM is an error",
       dockerfile: lines("ARG A=1", "ENV B=2", "FROM scratch"),
+      differs: { buildah: "it ignores the instruction" },
     },
     {
       name: "stages that copy from each other in a circle are an error",
@@ -242,6 +250,7 @@ export const from: Group = {
         "COPY --from=chosen / /",
       ),
       files: FILE,
+      differs: { buildah: "a variable in FROM stands for images only" },
     },
     {
       name: "--from of an image copies from it",
@@ -255,7 +264,6 @@ export const from: Group = {
         "FROM scratch",
         "COPY --from=one /s /t",
       ),
-      differs: { buildkit20: "the older one makes files of hard links", buildah: "it makes files of hard links" },
     },
     {
       name: "--from of a path through a link of the other stage",

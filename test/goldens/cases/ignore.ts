@@ -44,7 +44,13 @@ export const ignore: Group = {
       ".git",
     ),
     left("a class and a question mark", "[rm]*.??", "src", "node_modules", ".git"),
-    left("everything but some", "**", "!**/*.md"),
+    {
+      ...left("everything but some", "**", "!**/*.md"),
+      differs: {
+        buildah: "it does not look into folders that are left out",
+        buildkit20: "the older one did not look into folders that are left out",
+      },
+    },
     left("a path with dots is made clean", "./src/../node_modules", "src/./deep", ".git"),
     {
       name: "an ignore file of the Dockerfile's own name comes first",
@@ -65,6 +71,7 @@ export const ignore: Group = {
       name: "a bind mount of the context leaves out what is ignored",
       dockerfile: lines("FROM busybox", "RUN --mount=target=/c ls -A /c >/x"),
       files: { ...FILES, ".dockerignore": lines("*", "!main.js", "!.env") },
+      differs: { buildah: "it mounts the folder as it is", buildkit20: "the older one leaves the mount point behind" },
     },
     {
       name: "a pattern that cannot be read is an error",

@@ -61,6 +61,7 @@ export const onbuild: Group = {
       name: "a trigger's COPY --from names a stage of the build that runs it",
       parents: { "golden-onbuild-from": lines("FROM busybox", "ONBUILD COPY --from=build /out /app") },
       dockerfile: lines("FROM busybox AS build", "RUN mkdir /out && echo built >/out/x", "FROM golden-onbuild-from"),
+      differs: { buildah: "it finds images only", buildkit20: "the older one finds images only" },
     },
     {
       name: "a trigger of a stage copies from another stage",
@@ -71,6 +72,7 @@ export const onbuild: Group = {
         "ONBUILD COPY --from=build /out /x",
         "FROM base",
       ),
+      differs: { buildah: "it finds images only", buildkit20: "the older one finds images only" },
     },
     {
       name: "a trigger's RUN --mount=from names a stage of the build that runs it",
@@ -78,6 +80,7 @@ export const onbuild: Group = {
         "golden-onbuild-mount": lines("FROM busybox", "ONBUILD RUN --mount=from=build,target=/b cp /b/out /x"),
       },
       dockerfile: lines("FROM busybox AS build", "RUN echo built >/out", "FROM golden-onbuild-mount"),
+      differs: { buildah: "it finds images only", buildkit20: "the older one finds images only" },
     },
     {
       name: "a trigger's CMD counts as the stage's own for a later ENTRYPOINT",

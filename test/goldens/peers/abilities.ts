@@ -4,7 +4,7 @@ import type { Golden, PeerName } from "../golden.ts";
 type Lack = readonly [RegExp, string];
 
 const BOTH: readonly Lack[] = [
-  [/^(?:RUN|COPY|ADD|ONBUILD)\b.*[^<]<<-?["']?[A-Za-z]/m, "heredocs"],
+  [/^[^[\n]*<<-?["']?[A-Za-z]/m, "heredocs"],
   [/--parents\b/, "COPY --parents"],
   [/--exclude\b/, "--exclude"],
   [/--unpack\b/, "ADD --unpack"],
@@ -17,7 +17,11 @@ const BOTH: readonly Lack[] = [
 ];
 
 const LACKS: Readonly<Record<PeerName, readonly Lack[]>> = {
-  buildkit20: [...BOTH, [/^# syntax=/m, "a frontend that would have to be fetched"]],
+  buildkit20: [
+    ...BOTH,
+    [/^# syntax=/m, "a frontend that would have to be fetched"],
+    [/(?<![\s\S])(?![\s\S]*^FROM\b)/im, "a file without FROM, of which its daemon dies"],
+  ],
   buildah: [...BOTH],
 };
 

@@ -41,7 +41,6 @@ export async function openBuildah(folder: string, base: string): Promise<Peer> {
       if (done.status !== 0) return { fails: "-", code: done.stderr };
       const archive = path.join(place, "image.tar");
       await buildah(["push", "-q", tag, `docker-archive:${archive}:${tag}`]);
-      await buildah(["rmi", tag]);
       return builtOf(await readDockerArchive(fs.readFileSync(archive)));
     },
     close: async () => remove(folder),

@@ -40,7 +40,11 @@ export async function openBuildkit(base: string): Promise<Peer> {
       }
       const tag = `golden:${count++}`;
       const done = await build(context, path.join(context, "Dockerfile"), tag, commonOptions(golden, folder));
-      if (done.status !== 0) return { fails: placeOf(done.stderr), code: done.stderr };
+      if (done.status !== 0) {
+        // A daemon that died would fail whatever should fail.
+        await daemon.run(["version"]);
+        return { fails: placeOf(done.stderr), code: done.stderr };
+      }
       const image = await imageOf(daemon, tag);
       await daemon.run(["rmi", tag]);
       return builtOf(image);

@@ -103,7 +103,7 @@ function comparable(outcome: Exclude<Outcome, { fails: string }>): Outcome {
   for (const key of COMPARED) {
     const value = outcome.config[key];
     const isEmpty = Array.isArray(value) && value.length === 0;
-    if (value !== undefined && !isEmpty) config[key] = value;
+    if (value !== undefined && !isEmpty) config[key] = key === "Env" ? [...(value as string[])].sort() : value;
   }
   // buildah leaves the folder behind that it mounts secrets below.
   const { run, ...tree } = outcome.tree;

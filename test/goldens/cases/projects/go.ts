@@ -48,6 +48,7 @@ export const go: Group = {
         'ENTRYPOINT ["/bin/server"]',
       ),
       files: FILES,
+      differs: { buildah: "targets have to be absolute" },
     },
     {
       name: "one of several programs, chosen by an argument of the whole file",

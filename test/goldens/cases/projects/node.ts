@@ -63,7 +63,6 @@ export const node: Group = {
         'CMD ["dist/index.js"]',
       ),
       files: FILES,
-      differs: { buildkit20: "it would fetch the frontend that # syntax names" },
     },
     {
       name: "a development stage by --target",
@@ -106,7 +105,6 @@ export const node: Group = {
       ),
       files: FILES,
       differs: {
-        buildkit20: "it leaves the mount points of the two files behind",
         buildah: "it leaves the mount points of the two files behind",
       },
     },

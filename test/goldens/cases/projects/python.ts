@@ -46,6 +46,7 @@ export const python: Group = {
         "COPY . /app",
       ),
       files: FILES,
+      differs: { buildah: "it deletes the mount points" },
     },
     {
       name: "an entry point that is made executable by COPY --chmod",
