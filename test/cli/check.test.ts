@@ -201,7 +201,7 @@ Check("SARIF has rules, levels and regions, by paths from the working directory"
   assert.equal(results[1]?.locations, [
     {
       physicalLocation: {
-        artifactLocation: { uri: `${faulty}/Dockerfile` },
+        artifactLocation: { uri: `file://${faulty}/Dockerfile` },
         region: { startLine: 7, startColumn: 1, endLine: 7, endColumn: 16 },
       },
     },

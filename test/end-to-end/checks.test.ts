@@ -136,6 +136,21 @@ Checks("a check makes no store and asks no registry", async () => {
   assert.not(fs.existsSync(elsewhere));
 });
 
+Checks("SARIF names files from the working directory", async () => {
+  const place = plant(path.join(folder, "a:b #1"), { Dockerfile: "FROM scratch AS A\n" });
+  for (const [cwd, argv, uri] of [
+    [folder, ["faulty"], "faulty/Dockerfile"],
+    [faulty, ["."], "Dockerfile"],
+    [faulty, [faulty], "Dockerfile"],
+    [faulty, ["-f", "Dockerfile", place], "Dockerfile"],
+    [folder, [place], "./a:b%20%231/Dockerfile"],
+    [faulty, [place], `file://${folder}/a:b%20%231/Dockerfile`],
+  ] as const) {
+    const { stdout } = await kbuild.run(["check", "--format=sarif", ...argv], { cwd });
+    assert.ok(stdout.includes(`"uri": "${uri}"`), `${uri} in ${stdout.slice(-2000)}`);
+  }
+});
+
 Checks("a check reads the Dockerfile of an archive", async () => {
   const tar = path.join(folder, "context.tar");
   const archive = plant(path.join(folder, "archive"), { Dockerfile: "FROM scratch\nCOPY . /\n" });

@@ -116,7 +116,12 @@ export class Checker {
       try {
         const configuration = configurationOf(instruction.comments);
         this.#comments.set(instruction, configuration);
-        if (configuration !== undefined) this.#tellUnknown(configuration, instruction.location);
+        if (configuration === undefined) continue;
+        this.#tellUnknown(configuration, instruction.location);
+        if (configuration.error) {
+          const message = "error=true above an instruction has no effect";
+          this.add(unknownCheck, { about: [instruction], message, hint: "it counts at the top of the file" });
+        }
       } catch (error) {
         if (!(error instanceof KbuildError)) throw error;
         const { message, hint } = error;

@@ -233,6 +233,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["# check=experimental=Nope\nFROM scratch", [1]],
     ["\n# check=skip=Nope\nFROM scratch", [3]],
     ["\n# check=this out\nFROM scratch", [3]],
+    ["\n# check=error=true\nFROM scratch", [3]],
+    ["# check=error=true\nFROM scratch", []],
     ["# check=skip=FromAsCasing,StageNameCasing;experimental=all\nFROM scratch", []],
     ["\n# check=skip=all\nFROM scratch", []],
     ["\n# we check=everything\nFROM scratch", []],
