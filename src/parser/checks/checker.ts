@@ -83,7 +83,7 @@ export class Checker {
   add(rule: Rule, remark: Remark): void {
     if (!this.#isWanted(rule, remark.about)) return;
     const { description, explanation, name } = rule;
-    const { message, hint } = remark;
+    const [message, hint] = [bounded(remark.message), remark.hint === undefined ? undefined : bounded(remark.hint)];
     const location = remark.location ?? remark.about[0]?.location ?? this.#start;
     const excerpt = excerptOf(this.#lines, location);
     this.#findings.push({ rule: name, message, location, hint, description, explanation, excerpt });
@@ -142,6 +142,13 @@ export class Checker {
       this.add(unknownCheck, { about: [], location, message });
     }
   }
+}
+
+/** Whoever wrote the file may have written a megabyte. */
+const MOST_CHARACTERS = 300;
+
+function bounded(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS).toWellFormed()}…`;
 }
 
 /** The directive's, or that of the build argument in its place. */

@@ -130,6 +130,14 @@ Configuration("what BuildKit does not check makes nothing fail that it would bui
   assert.is(checker.failure(), undefined);
 });
 
+Configuration("a message does not repeat a megabyte", () => {
+  const long = "x".repeat(1_000_000);
+  const source = `FROM scratch AS ${long}X\nWORKDIR ${long}\nCOPY $${long} /\nEXPOSE 1/${long}X\nENV ${long}_KEY=1\n# check=${long}\nCMD a`;
+  const { findings } = checked(source);
+  assert.is(findings.length, 7);
+  for (const { message, hint = "" } of findings) assert.ok(message.length + hint.length < 700, message.slice(0, 100));
+});
+
 Configuration("of comments the first that is about checks counts", () => {
   assert.is(configurationOf([]), undefined);
   assert.is(configurationOf(["skip=all", "checks=skip=all"]), undefined);
