@@ -37,6 +37,8 @@ export interface BuildInputs {
 export function readInputs(options: BuildOptions): BuildInputs {
   const env = options.env ?? process.env;
   const given = givenArguments(options.buildArgs, env);
+  // As docker's client does, so that an ARG of that name has it.
+  if (env.SOURCE_DATE_EPOCH && !given.has("SOURCE_DATE_EPOCH")) given.set("SOURCE_DATE_EPOCH", env.SOURCE_DATE_EPOCH);
   const references = uniqueReferences((options.tags ?? []).map(readTag));
   for (const source of options.cacheFrom ?? []) {
     if (source.type === "registry") parseReference(source.ref, "usage.reference");

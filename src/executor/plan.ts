@@ -36,6 +36,8 @@ export interface Plan {
   readonly needed: ReadonlySet<number>;
   /** Values of the ARGs before the first FROM. */
   readonly globals: ReadonlyMap<string, string | undefined>;
+  /** The target as it was asked for, `default` when it was not: what TARGETSTAGE is. */
+  readonly targetName: string;
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
 }
@@ -57,11 +59,8 @@ export interface PlanInput {
 export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
   const names = new StageNames(dockerfile.stages);
   const target = findTarget(dockerfile, names, input.target);
-  const automatic = platformArguments(
-    input.buildPlatform,
-    input.targetPlatform,
-    dockerfile.stages[target]?.from.name?.text ?? input.target ?? "default",
-  );
+  const targetName = input.target || "default";
+  const automatic = platformArguments(input.buildPlatform, input.targetPlatform, targetName);
   const globals = evaluateGlobals(dockerfile, input.given, automatic);
   const stages: PlannedStage[] = [];
   for (const stage of dockerfile.stages) {
@@ -74,6 +73,7 @@ export function planBuild(dockerfile: Dockerfile, input: PlanInput): Plan {
     target,
     needed: reachableStages(dockerfile, stages, target, (index) => stages[index]?.needs ?? []),
     globals,
+    targetName,
     buildPlatform: input.buildPlatform,
     targetPlatform: input.targetPlatform,
   };

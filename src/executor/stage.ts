@@ -12,7 +12,7 @@ import { joinAbsolute } from "./image-path.ts";
 import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
 import { showGitAddress } from "./remote/git-url.ts";
 import type { Remotes } from "./remote/remotes.ts";
-import { type RemoteFlags, remoteSource } from "./remote/source.ts";
+import { isRemote, type RemoteFlags, remoteSource } from "./remote/source.ts";
 import { prepareRun, type RunSupplies } from "./run/prepare.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
 import { applyConfig } from "./steps/config.ts";
@@ -211,8 +211,8 @@ class StageRunner {
 
   /** Of an ARG and an ENV with one name the later one counts, so a declared argument stands in front of the ENV. */
   #declareArguments(instruction: Extract<Instruction, { kind: "ARG" }>): void {
-    const { plan, given, planned } = this.#run;
-    const automatic = platformArguments(plan.buildPlatform, plan.targetPlatform, planned.name ?? "default");
+    const { plan, given } = this.#run;
+    const automatic = platformArguments(plan.buildPlatform, plan.targetPlatform, plan.targetName);
     const texts: string[] = [];
     evaluateArguments(
       plan.dockerfile,
@@ -349,7 +349,7 @@ class StageRunner {
   ): Promise<CopySource> | undefined {
     const { plan, remotes } = this.#run;
     if (instruction.kind !== "ADD") {
-      if (!/^(https?|git|ssh):\/\//i.test(text)) return undefined;
+      if (!isRemote(text)) return undefined;
       throw new KbuildError(
         "build.copyAddress",
         `COPY takes files and folders, and ${showGitAddress(text)} is an address`,
@@ -488,7 +488,7 @@ function checkRemoteFlags(instruction: CopyInstruction, sources: readonly CopySo
           : "files of the context are known by their content anyway: take --checksum out",
     });
   }
-  if (keepGitDir && !remote.some(({ files }) => files.kind === "folder")) {
+  if (keepGitDir !== undefined && !remote.some(({ files }) => files.kind === "folder")) {
     throw new KbuildError("build.keepGitDir", "--keep-git-dir is for an ADD of a git repository", {
       location: instruction.location,
       hint: "the address of one ends with .git, or begins with git:// or git@",

@@ -92,7 +92,8 @@ export interface CopyInstruction extends Common {
   readonly exclude: readonly Word[];
   /** ADD only. */
   readonly checksum: Word | undefined;
-  readonly keepGitDir: boolean;
+  /** Undefined: nothing is said. */
+  readonly keepGitDir: boolean | undefined;
   /** ADD only; undefined when the flag is not given. */
   readonly unpack: boolean | undefined;
   /** Whether the words came as a JSON array. */

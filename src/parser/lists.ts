@@ -105,7 +105,7 @@ export function parseCopy(statement: Statement): Copy {
     parents: flags.boolean("parents") ?? false,
     exclude: flags.texts("exclude"),
     checksum: flags.text("checksum"),
-    keepGitDir: flags.boolean("keep-git-dir") ?? false,
+    keepGitDir: flags.boolean("keep-git-dir"),
     unpack: flags.boolean("unpack"),
     json,
   };

@@ -159,7 +159,13 @@ for (const [name, instruction, expected] of [
   ["a file that is not there", "ADD URL/nope /", /^3 .*:2:5: .*not found \(404\)/],
   ["a server that is not there", "ADD http://127.0.0.1:1/x /", /^3 .*:2:5: .*refused/],
   ["COPY of an address", "COPY URL/file.txt /", /^1 .*:2:6: .*is an address/],
-  ["--keep-git-dir of a file", "ADD --keep-git-dir=true URL/file.txt /", /^1 .*:2:1: .*git repository/],
+  ["--keep-git-dir of a local file", "ADD --keep-git-dir=true local.txt /", /^1 .*:2:1: .*git repository/],
+  [
+    "--keep-git-dir that the address denies",
+    "ADD --keep-git-dir URL/git/tree.git?keep-git-dir=0 /",
+    /^1 .*says true.*false/,
+  ],
+  ["COPY of a repository", "COPY git@example.com:x/y /", /^1 .*:2:6: .*is an address/],
   ["a repository that is not there", "ADD URL/git/nope.git /", /^3 .*:2:5: .*cannot be fetched/],
   ["a branch that is not there", "ADD URL/git/tree.git#nope /", /^1 .*:2:5: .*no branch, tag or commit nope/],
   ["a folder that is not there", "ADD URL/git/tree.git#main:nope /", /^1 .*:2:5: .*nope .*not there/],
@@ -231,6 +237,12 @@ Git("--keep-git-dir keeps a repository that git understands, the same on each ma
     ),
   );
   assert.is(ids[0]?.stdout, ids[1]?.stdout);
+});
+
+Git("with --keep-git-dir an address by HTTP is a repository whatever its end", async () => {
+  fs.cpSync(path.join(server.repositories, "tree.git"), path.join(server.repositories, "plain"), { recursive: true });
+  const dest = await build(`FROM scratch\nADD --keep-git-dir=false ${server.url}/git/plain#v1 /x/\n`);
+  assert.equal(listing(path.join(dest, "x")), ["Dockerfile 22", "link 5", "run.sh 10", "sub/", "sub/f 2"]);
 });
 
 Git("a commit is fetched once: later builds ask for the branch, and for a commit nothing", async () => {

@@ -6,7 +6,7 @@ import { type GitAddress, parseGitAddress, showGitAddress } from "../../src/exec
 
 const Address = suite("addresses of git repositories");
 
-const parse = (text: string) => parseGitAddress(text, "build.gitAddress", true);
+const parse = (text: string) => parseGitAddress(text, "build.gitAddress", "bareGitHub");
 
 const plain: Omit<GitAddress, "remote" | "host"> = {
   ref: undefined,
@@ -87,7 +87,8 @@ for (const [text, reason] of [
 }
 
 Address("github.com without a scheme is a path where a path is meant as well", () => {
-  assert.is(parseGitAddress("github.com/foo/bar", "build.gitAddress", false), undefined);
+  assert.is(parseGitAddress("github.com/foo/bar", "build.gitAddress", "no"), undefined);
+  assert.is(parseGitAddress("https://h/x", "build.gitAddress", "anyHttp")?.remote, "https://h/x");
 });
 
 Address("a password is not shown", () => {

@@ -83,6 +83,13 @@ for (const [options, code] of wrong) {
   });
 }
 
+Inputs("SOURCE_DATE_EPOCH of the environment is an argument as well, unless one is given", () => {
+  const env = { SOURCE_DATE_EPOCH: "5" };
+  assert.is(read({ env }).given.get("SOURCE_DATE_EPOCH"), "5");
+  assert.is(read({ env, buildArgs: { SOURCE_DATE_EPOCH: "6" } }).epoch, 6);
+  assert.is(read({}).given.has("SOURCE_DATE_EPOCH"), false);
+});
+
 Inputs("several platforms, each once", () => {
   const platform = ["linux/amd64,linux/arm64", "linux/x86_64"];
   assert.equal(read({ platform }).targetPlatforms.map(formatPlatform), ["linux/amd64", "linux/arm64"]);

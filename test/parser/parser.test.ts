@@ -38,7 +38,6 @@ const copy = {
   link: false,
   parents: false,
   exclude: [],
-  keepGitDir: false,
   json: false,
 };
 

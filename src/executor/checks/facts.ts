@@ -15,9 +15,8 @@ type Inputs = Pick<BuildInputs, "given" | "buildPlatform" | "targetPlatforms">;
 
 /** What the checks of a file as a whole are told of a build; of several platforms, of the first. */
 export function fileFacts(dockerfile: Dockerfile, inputs: Inputs, target: string | undefined): FileFacts {
-  const stage = target ?? dockerfile.stages.at(-1)?.from.name?.text ?? "default";
   const [platform = inputs.buildPlatform] = inputs.targetPlatforms;
-  const automatic = platformArguments(inputs.buildPlatform, platform, stage);
+  const automatic = platformArguments(inputs.buildPlatform, platform, target || "default");
   const globals = (given: ReadonlyMap<string, string>) => attempt(() => evaluateGlobals(dockerfile, given, automatic));
   return {
     automatic,
@@ -36,9 +35,8 @@ export function stageFacts(
   stages: ReadonlySet<number>,
   bases: readonly StageBase[],
 ): StageFacts {
-  const target = plan.stages[plan.target]?.name ?? "default";
   return {
-    automatic: platformArguments(plan.buildPlatform, plan.targetPlatform, target),
+    automatic: platformArguments(plan.buildPlatform, plan.targetPlatform, plan.targetName),
     globals: plan.globals,
     given,
     escapeCharacter: plan.dockerfile.directives.escape,

@@ -22,7 +22,7 @@ export type ContextPlace =
  */
 export function contextPlace(text: string): ContextPlace {
   if (existsSync(text)) return { kind: "folder", path: text };
-  const address = parseGitAddress(text, "usage.gitAddress", true);
+  const address = parseGitAddress(text, "usage.gitAddress", "bareGitHub");
   if (address !== undefined) return { kind: "git", address };
   if (!/^https?:\/\//i.test(text)) return { kind: "folder", path: text };
   if (!isHttpAddress(text)) throw new KbuildError("usage.address", `${text} is no address`);

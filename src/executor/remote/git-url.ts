@@ -24,17 +24,17 @@ const SCP_STYLE = /^([\w.~-]+@)([\w.-]+|\[[\da-fA-F:]+\]):(?!\/\/)([^\s].*)$/;
 
 /**
  * Reads the address of a git repository; undefined when the text is none: a path, or the address of a file.
- * An address by HTTP is one of a repository if its path ends with `.git`; `github.com/…` without a scheme is one only where
- * `acceptsBareGitHub` says so, since a path may look like it. docker build, "Git repositories".
+ * An address by HTTP is one of a repository if its path ends with `.git`. `accepts` takes more for one: `github.com/…`
+ * without a scheme, which may be a path as well; or any address by HTTP. docker build, "Git repositories".
  * @throws KbuildError `code`, when it is one and makes no sense
  */
 export function parseGitAddress(
   text: string,
   code: "build.gitAddress" | "usage.gitAddress",
-  acceptsBareGitHub: boolean,
+  accepts: "no" | "bareGitHub" | "anyHttp",
 ): GitAddress | undefined {
   const isBare = text.startsWith("github.com/");
-  if (isBare && !acceptsBareGitHub) return undefined;
+  if (isBare && accepts !== "bareGitHub") return undefined;
   const hash = text.indexOf("#");
   const [head, fragment] = hash < 0 ? [text, ""] : [text.slice(0, hash), text.slice(hash + 1)];
   const scp = SCHEMES.test(head) || isBare ? undefined : SCP_STYLE.exec(head);
@@ -47,7 +47,8 @@ export function parseGitAddress(
     if (!/\.git([?#]|$)|^(git|ssh):/i.test(text)) return undefined;
     throw wrong(text, code, "it is no address");
   }
-  if (/^https?:$/.test(url.protocol) && !isBare && !url.pathname.endsWith(".git")) return undefined;
+  if (/^https?:$/.test(url.protocol) && !isBare && accepts !== "anyHttp" && !url.pathname.endsWith(".git"))
+    return undefined;
   if (url.host === "") throw wrong(text, code, "it names no host");
   const address = withFragment(withQuery(url, text, code), fragment, text, code);
   const remote = head.split("?")[0] ?? head;

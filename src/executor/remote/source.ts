@@ -18,7 +18,8 @@ export type RemoteSource =
 /** Flags of an ADD that are about addresses. */
 export interface RemoteFlags {
   readonly checksum: { readonly text: string; readonly location: Location } | undefined;
-  readonly keepGitDir: boolean;
+  /** Undefined: nothing is said. */
+  readonly keepGitDir: boolean | undefined;
 }
 
 /**
@@ -27,7 +28,8 @@ export interface RemoteFlags {
  */
 export function remoteSource(text: string, flags: RemoteFlags): RemoteSource | undefined {
   const { checksum, keepGitDir } = flags;
-  const address = parseGitAddress(text, "build.gitAddress", false);
+  // Who asks for the .git of something says that it is a repository, whatever its address ends with.
+  const address = parseGitAddress(text, "build.gitAddress", keepGitDir === undefined ? "no" : "anyHttp");
   if (address !== undefined) {
     if (checksum !== undefined && !isCommit(checksum.text)) {
       throw new KbuildError("build.checksum", `--checksum=${checksum.text} is no commit`, {
@@ -35,12 +37,14 @@ export function remoteSource(text: string, flags: RemoteFlags): RemoteSource | u
         hint: "of a git repository it is the commit, or its first seven digits or more",
       });
     }
+    agree("--keep-git-dir", keepGitDir, address.keepGitDir);
+    agree("--checksum", checksum?.text, address.checksum);
     return {
       kind: "git",
       address: {
         ...address,
         checksum: checksum?.text ?? address.checksum,
-        keepGitDir: keepGitDir || address.keepGitDir,
+        keepGitDir: keepGitDir ?? address.keepGitDir,
       },
     };
   }
@@ -53,4 +57,17 @@ export function remoteSource(text: string, flags: RemoteFlags): RemoteSource | u
     });
   }
   return { kind: "http", url: new URL(text), checksum: checksum?.text };
+}
+
+/** Whether a text is the address of something elsewhere. */
+export function isRemote(text: string): boolean {
+  return /^(https?|git|ssh):\/\//i.test(text) || parseGitAddress(text, "build.gitAddress", "no") !== undefined;
+}
+
+/** Of a flag and a query that say the same one is enough, and both have to say it alike. */
+function agree(flag: string, given: string | boolean | undefined, query: string | boolean | undefined): void {
+  if (given === undefined || query === undefined || given === query) return;
+  throw new KbuildError("build.gitAddress", `${flag} says ${given}, and the address ${query}`, {
+    hint: "leave one of them out",
+  });
 }
