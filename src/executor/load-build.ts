@@ -1,5 +1,6 @@
 import type { Dockerfile } from "../parser/instructions.ts";
-import { parseDockerfile } from "../parser/parser.ts";
+import { parseDockerfile, parseLeading } from "../parser/parser.ts";
+import { BuildChecks } from "./checks/build-checks.ts";
 import type { BuildContext } from "./context/build-context.ts";
 import { type FoundDockerfile, type FoundIgnore, findIgnore, readDockerfile } from "./context/dockerfile.ts";
 import { type ContextTools, downloadText, isHttpAddress, openContext } from "./context/locate.ts";
@@ -16,27 +17,54 @@ import { readSsh, type SshAgents } from "./run/ssh.ts";
 import type { BuildRequest } from "./run-build.ts";
 import type { Session } from "./session.ts";
 
-/** What a build has read before it does anything. To be closed when the build is over. */
-export interface LoadedBuild {
+/** The texts that a build begins with, and where they are from. To be closed when the build is over. */
+export interface LoadedTexts {
   readonly context: BuildContext;
   readonly contextTools: ContextTools;
-  readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
   readonly found: FoundDockerfile;
-  readonly dockerfile: Dockerfile;
   readonly ignore: FoundIgnore;
   readonly secrets: Secrets;
   readonly agents: SshAgents;
   close(): Promise<void>;
 }
 
+/** What a build has read before it does anything. To be closed when the build is over. */
+export interface LoadedBuild extends LoadedTexts {
+  readonly namedContext: (name: string) => Promise<SourceTree | undefined>;
+  readonly dockerfile: Dockerfile;
+}
+
 /**
  * Opens a build's context, reads its Dockerfile and its secrets, and looks at the caches that it may use.
  * @throws KbuildError `build.*`, `usage.*`, `registry.*`
  */
-export async function loadBuild(
-  { tools, registries }: Session,
-  { options, inputs, emitter }: BuildRequest,
-): Promise<LoadedBuild> {
+export async function loadBuild({ tools, registries }: Session, request: BuildRequest): Promise<LoadedBuild> {
+  const { options, inputs, emitter } = request;
+  const texts = await loadTexts({ tools, registries }, request);
+  try {
+    const dockerfile = parse(texts.found, request);
+    if (options.ignoreSyntax !== true) checkFrontend(dockerfile, inputs.given);
+    const { cacheFrom = [] } = options;
+    const [platform = inputs.buildPlatform] = inputs.targetPlatforms;
+    if (cacheFrom.length > 0) {
+      const { importCaches } = await import("./cache-transfer/import.ts");
+      await importCaches(tools, emitter, cacheFrom, platform, () => registries.client());
+    }
+    return { ...texts, dockerfile, namedContext: namedContexts(inputs.buildContexts, texts.contextTools) };
+  } catch (error) {
+    await texts.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens a build's context, and finds its Dockerfile and its ignore file.
+ * @throws KbuildError `build.*`, `usage.*`, `registry.*`
+ */
+export async function loadTexts(
+  { tools, registries }: Pick<Session, "tools" | "registries">,
+  { options, inputs, emitter }: Omit<BuildRequest, "outputs">,
+): Promise<LoadedTexts> {
   const secrets = await readSecrets(options.secrets, inputs.env);
   const agents = await readSsh(options.ssh, inputs.env);
   const { store, native, signal } = tools;
@@ -64,18 +92,20 @@ export async function loadBuild(
     context = opened.context;
     const found = await loadDockerfile(options, opened, contextTools);
     const ignore = await loadIgnore(found, context, emitter);
-    const dockerfile = parseDockerfile(found.text, found.name);
-    if (options.ignoreSyntax !== true) checkFrontend(dockerfile, inputs.given);
-    const { cacheFrom = [] } = options;
-    const [platform = inputs.buildPlatform] = inputs.targetPlatforms;
-    if (cacheFrom.length > 0) {
-      const { importCaches } = await import("./cache-transfer/import.ts");
-      await importCaches(tools, emitter, cacheFrom, platform, () => registries.client());
-    }
-    const namedContext = namedContexts(inputs.buildContexts, contextTools);
-    return { context, contextTools, namedContext, found, dockerfile, ignore, secrets, agents, close };
+    return { context, contextTools, found, ignore, secrets, agents, close };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+/** Parses; of a file that cannot be, what checks find in front of the fault is told. */
+function parse({ text, name }: FoundDockerfile, { options, inputs, emitter }: BuildRequest): Dockerfile {
+  try {
+    return parseDockerfile(text, name);
+  } catch (error) {
+    const leading = parseLeading(text, name);
+    if (leading !== undefined) new BuildChecks(leading, inputs, options.target, emitter).tell();
     throw error;
   }
 }

@@ -1,6 +1,6 @@
-import type { KbuildError } from "../errors.ts";
+import { KbuildError } from "../errors.ts";
 import { skipSpace } from "./characters.ts";
-import { readDirectives } from "./directives.ts";
+import { type Directives, readDirectives } from "./directives.ts";
 import { parseInstruction } from "./instruction.ts";
 import type { ArgInstruction, Dockerfile, Instruction, ParseWarning, Stage } from "./instructions.ts";
 import { type RawInstruction, splitInstructions } from "./lexer.ts";
@@ -14,23 +14,82 @@ import { SourceText } from "./source-text.ts";
  */
 export function parseDockerfile(source: string, file: string): Dockerfile {
   const text = new SourceText(file, source);
-  const { lineCount, ...directives } = readDirectives(text);
-  const warnings: ParseWarning[] = [];
-  const warn = (warning: ParseWarning) => warnings.push(warning);
-  let first: RawInstruction | undefined;
-  const globalArguments: ArgInstruction[] = [];
-  const stages: { index: number; from: Stage["from"]; instructions: Instruction[] }[] = [];
-  for (const each of splitInstructions(text, directives.escape, lineCount)) {
-    first ??= each;
-    const instruction = parseInstruction(each, directives.escape, warn);
-    const stage = stages.at(-1);
-    if (instruction.kind === "FROM") stages.push({ index: stages.length, from: instruction, instructions: [] });
-    else if (stage !== undefined) stage.instructions.push(instruction);
-    else if (instruction.kind === "ARG") globalArguments.push(instruction);
-    else throw beforeFrom(text, each, instruction);
+  const reading = new Reading(text);
+  reading.run();
+  if (reading.stages.length === 0) throw noFrom(text, reading.first);
+  return reading.dockerfile();
+}
+
+/**
+ * Parses what stands before the first fault of a Dockerfile that {@link parseDockerfile} refuses; undefined when no stage
+ * begins there. For telling more of a file than that one fault.
+ */
+export function parseLeading(source: string, file: string): Dockerfile | undefined {
+  try {
+    const reading = new Reading(new SourceText(file, source));
+    reading.tryRun();
+    return reading.stages.length === 0 ? undefined : reading.dockerfile();
+  } catch (error) {
+    // Directives that cannot be read leave nothing to say.
+    if (error instanceof KbuildError) return undefined;
+    throw error;
   }
-  if (stages.length === 0) throw noFrom(text, first);
-  return { file, source: text.text, directives, globalArguments, stages, warnings };
+}
+
+/** A Dockerfile that is being read. */
+class Reading {
+  readonly stages: { index: number; from: Stage["from"]; instructions: Instruction[] }[] = [];
+  first: RawInstruction | undefined;
+  readonly #text: SourceText;
+  readonly #directives: Directives;
+  readonly #globalArguments: ArgInstruction[] = [];
+  readonly #warnings: ParseWarning[] = [];
+
+  constructor(text: SourceText) {
+    this.#text = text;
+    this.#directives = readDirectives(text);
+  }
+
+  run(): void {
+    const { escape: escapeCharacter, lineCount } = this.#directives;
+    for (const raw of splitInstructions(this.#text, escapeCharacter, lineCount)) {
+      this.first ??= raw;
+      this.#add(
+        raw,
+        parseInstruction(raw, escapeCharacter, (warning) => this.#warnings.push(warning)),
+      );
+    }
+  }
+
+  /** Reads as far as it goes. */
+  tryRun(): void {
+    try {
+      this.run();
+    } catch (error) {
+      if (!(error instanceof KbuildError)) throw error;
+    }
+  }
+
+  dockerfile(): Dockerfile {
+    const { lineCount: _, ...directives } = this.#directives;
+    return {
+      file: this.#text.file,
+      source: this.#text.text,
+      directives,
+      globalArguments: this.#globalArguments,
+      stages: this.stages,
+      warnings: this.#warnings,
+    };
+  }
+
+  #add(raw: RawInstruction, instruction: Instruction): void {
+    const stage = this.stages.at(-1);
+    if (instruction.kind === "FROM") {
+      this.stages.push({ index: this.stages.length, from: instruction, instructions: [] });
+    } else if (stage !== undefined) stage.instructions.push(instruction);
+    else if (instruction.kind === "ARG") this.#globalArguments.push(instruction);
+    else throw beforeFrom(this.#text, raw, instruction);
+  }
 }
 
 function beforeFrom(text: SourceText, raw: RawInstruction, instruction: Instruction): KbuildError {

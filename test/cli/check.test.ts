@@ -147,6 +147,17 @@ Check("JSON of a file that cannot be built says why, and so does the status", as
   });
 });
 
+Check("what stands before a fault is checked all the same", async () => {
+  const place = plant(path.join(folder, "half"), { Dockerfile: "FROM scratch AS Bad\nMAINTAINER me\nBADCMD\n" });
+  const { status, stdout, stderr } = await run("check", place);
+  assert.equal(
+    [...stdout.matchAll(/^WARNING: (\w+)/gm)].map(([, rule]) => rule),
+    ["StageNameCasing", "MaintainerDeprecated"],
+  );
+  assert.match(stderr, /^Dockerfile:3:1: unknown instruction: BADCMD/);
+  assert.is(status, 1);
+});
+
 interface Sarif {
   readonly version: string;
   readonly runs: readonly {
@@ -190,7 +201,7 @@ Check("SARIF has rules, levels and regions, by paths from the working directory"
   assert.equal(results[1]?.locations, [
     {
       physicalLocation: {
-        artifactLocation: { uri: `${faulty}/Dockerfile` },
+        artifactLocation: { uri: `file://${faulty}/Dockerfile` },
         region: { startLine: 7, startColumn: 1, endLine: 7, endColumn: 16 },
       },
     },
@@ -349,6 +360,9 @@ Check("a Dockerfile can come by standard input", async () => {
     assert.is(status, 1);
     assert.match(stdout, /^Dockerfile:2$/m);
   }
+  const told = await runCommand(["check", "--format=json", "-"], { stdin: "FROMM x\n", env: { KBUILD_ROOT: root } });
+  assert.is(told.status, 1);
+  assert.match(told.stdout, /"message": "unknown instruction: FROMM"/);
 });
 
 Check("what is wrong with the question is told as for a build", async () => {

@@ -97,6 +97,10 @@ Checks("what is wrong with a file is told along with why it cannot be built", as
   assert.is(status, 1);
   assert.match(stderr, / - InvalidDefaultArgInFrom: .* \(line 2\)$/m);
   assert.match(stderr, /^Dockerfile:2:6: the base image \$IMAGE is blank/m);
+  const half = plant(path.join(folder, "half"), { Dockerfile: "FROM scratch AS Bad\nBADCMD\n" });
+  const told = await kbuild.run(["--progress=plain", half]);
+  assert.is(told.status, 1);
+  assert.match(told.stderr, / - StageNameCasing: .* \(line 1\)\n.*Dockerfile:2:1: unknown instruction: BADCMD/s);
 });
 
 Checks("variables of a base image in the store are known, also when nothing is built", async () => {
@@ -130,6 +134,21 @@ Checks("a check makes no store and asks no registry", async () => {
     assert.is(status, 0, stderr);
   }
   assert.not(fs.existsSync(elsewhere));
+});
+
+Checks("SARIF names files from the working directory", async () => {
+  const place = plant(path.join(folder, "a:b #1"), { Dockerfile: "FROM scratch AS A\n" });
+  for (const [cwd, argv, uri] of [
+    [folder, ["faulty"], "faulty/Dockerfile"],
+    [faulty, ["."], "Dockerfile"],
+    [faulty, [faulty], "Dockerfile"],
+    [faulty, ["-f", "Dockerfile", place], "Dockerfile"],
+    [folder, [place], "./a:b%20%231/Dockerfile"],
+    [faulty, [place], `file://${folder}/a:b%20%231/Dockerfile`],
+  ] as const) {
+    const { stdout } = await kbuild.run(["check", "--format=sarif", ...argv], { cwd });
+    assert.ok(stdout.includes(`"uri": "${uri}"`), `${uri} in ${stdout.slice(-2000)}`);
+  }
 });
 
 Checks("a check reads the Dockerfile of an archive", async () => {

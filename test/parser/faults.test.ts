@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KbuildError } from "../../src/errors.ts";
-import { parseDockerfile } from "../../src/parser/parser.ts";
+import { parseDockerfile, parseLeading } from "../../src/parser/parser.ts";
 import { textAt } from "./places.ts";
 
 /** What a Dockerfile is refused with. */
@@ -165,6 +165,24 @@ for (const [source, code, line, column, message] of [
     assert.match(fault.message, message);
     assert.type(fault.hint, "string");
     assert.is(fault.source, source);
+  });
+}
+
+for (const [source, expected] of [
+  ["FROM a\nENV b=c\nCOPPY d e\nUSER f", ["ENV b=c"]],
+  ["FROM a\nRUN <<EOF\nb\n", []],
+  ["FROM a\nENV b=c", ["ENV b=c"]],
+  ["ENV a=b\nFROM c", undefined],
+  ["ARG a", undefined],
+  ["# escape=x\nFROM a", undefined],
+] as const) {
+  Faults(`what stands before the fault of ${JSON.stringify(source)} can be had`, () => {
+    const leading = parseLeading(source, "Dockerfile");
+    assert.equal(
+      leading?.stages[0]?.instructions.map(({ text }) => text),
+      expected,
+    );
+    if (leading !== undefined) assert.is(leading.source, source, "the source is the whole");
   });
 }
 

@@ -1,3 +1,5 @@
+import { isAbsolute, relative, sep } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { CheckReport, CheckRule, Location } from "../../api.ts";
 
 /**
@@ -6,7 +8,7 @@ import type { CheckReport, CheckRule, Location } from "../../api.ts";
  */
 export function sarifLog(report: CheckReport, rules: readonly CheckRule[], version: string): object {
   const level = report.failsOnFindings ? "error" : "warning";
-  const uri = encodeURI(uriPath(report.path ?? report.file));
+  const uri = uriOf(report.path ?? report.file);
   const place = (location: Location) => ({
     physicalLocation: { artifactLocation: { uri }, region: regionOf(location) },
   });
@@ -66,8 +68,16 @@ function regionOf({ line, column, end }: Location): object {
   };
 }
 
-/** A path as the reference of a URI: with slashes, and nothing that could be taken for a scheme. */
-function uriPath(path: string): string {
-  const slashed = path.replaceAll("\\", "/").replace(/^(?:\.\/)+/, "");
-  return slashed.split("/")[0]?.includes(":") ? `./${slashed}` : slashed;
+/**
+ * Where a file is: relative to the working directory, which is the repository's as a rule, or as a `file:` URI when it is
+ * elsewhere. Nothing at the front of it may be taken for a scheme.
+ */
+function uriOf(path: string): string {
+  const inside = relative("", path);
+  if (inside.startsWith("..") || isAbsolute(inside)) return pathToFileURL(path).href;
+  const slashed = inside.split(sep).join("/");
+  return encodeURI(slashed.split("/")[0]?.includes(":") ? `./${slashed}` : slashed).replaceAll(
+    /[?#]/g,
+    encodeURIComponent,
+  );
 }

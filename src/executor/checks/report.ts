@@ -4,7 +4,7 @@ import { parseReference } from "../../oci/reference.ts";
 import type { ImageConfig } from "../../oci/types.ts";
 import { Checker } from "../../parser/checks/checker.ts";
 import type { Finding } from "../../parser/checks/rule.ts";
-import { parseDockerfile } from "../../parser/parser.ts";
+import { parseDockerfile, parseLeading } from "../../parser/parser.ts";
 import { storedImage } from "../base.ts";
 import { contextName } from "../context-names.ts";
 import { checkFrontend } from "../frontend.ts";
@@ -38,16 +38,18 @@ export async function checkDockerfile(options: DockerfileOptions): Promise<Check
   let checker: Checker | undefined;
   let error: KbuildError | undefined;
   try {
-    const dockerfile = parseDockerfile(source, file);
-    if (options.ignoreSyntax !== true) checkFrontend(dockerfile, sources.inputs.given);
-    checker = new Checker(dockerfile, sources.inputs.given);
-    checker.checkFile(fileFacts(dockerfile, sources.inputs, options.target));
+    const leading = parseLeading(source, file);
+    if (leading !== undefined) {
+      if (options.ignoreSyntax !== true) checkFrontend(leading, sources.inputs.given);
+      checker = new Checker(leading, sources.inputs.given);
+      checker.checkFile(fileFacts(leading, sources.inputs, options.target));
+    }
     const plan = planOf(options, sources);
     const configs = await Promise.all(plan.stages.map((stage) => knownConfig(stage, sources)));
     const bases = plan.stages.map((stage, index) => stageBase(stage, configs[index]));
     const stages = options.target ? plan.needed : new Set(plan.stages.keys());
-    checker.checkStages(stageFacts(plan, sources.inputs, sources.ignore, stages, bases));
-    error = checker.failure();
+    checker?.checkStages(stageFacts(plan, sources.inputs, sources.ignore, stages, bases));
+    error = checker?.failure();
   } catch (thrown) {
     if (!(thrown instanceof KbuildError) || !thrown.code.startsWith("build.")) throw thrown;
     error = thrown;

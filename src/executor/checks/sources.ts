@@ -8,7 +8,7 @@ import { FolderContext } from "../context/folder.ts";
 import { contextPlace, isHttpAddress } from "../context/locate.ts";
 import { Emitter } from "../emitter.ts";
 import { type BuildInputs, readInputs } from "../inputs.ts";
-import { loadBuild } from "../load-build.ts";
+import { loadTexts } from "../load-build.ts";
 import type { BuildOptions } from "../options.ts";
 import { inSession } from "../session.ts";
 
@@ -53,7 +53,7 @@ export async function readSources(options: DockerfileOptions): Promise<Dockerfil
   const emitter = new Emitter(() => {});
   const { root, signal } = options;
   return inSession({ inputs, warn: () => {}, root, signal }, async (session) => {
-    const { found, ignore, close } = await loadBuild(session, { options, inputs, outputs: [], emitter });
+    const { found, ignore, close } = await loadTexts(session, { options, inputs, emitter });
     await close();
     const { name, text } = found;
     return { inputs, store: session.tools.store, name, path: undefined, text, ignore: ignore.lines };

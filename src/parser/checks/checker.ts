@@ -25,6 +25,7 @@ import { walkStages } from "./scope.ts";
  */
 export class Checker {
   readonly #dockerfile: Dockerfile;
+  readonly #lines: readonly string[];
   readonly #configuration: Configuration;
   readonly #start: Location;
   readonly #comments = new Map<Instruction, Configuration | undefined>();
@@ -33,6 +34,7 @@ export class Checker {
   /** @throws KbuildError `build.directive`, `usage.checks` when the directive or the build argument cannot be read */
   constructor(dockerfile: Dockerfile, given: ReadonlyMap<string, string>) {
     this.#dockerfile = dockerfile;
+    this.#lines = dockerfile.source.split("\n");
     this.#start = { file: dockerfile.file, line: 1, column: 1 };
     this.#configuration = chooseConfiguration(dockerfile, given);
     const { check } = dockerfile.directives;
@@ -81,9 +83,9 @@ export class Checker {
   add(rule: Rule, remark: Remark): void {
     if (!this.#isWanted(rule, remark.about)) return;
     const { description, explanation, name } = rule;
-    const { message, hint } = remark;
+    const [message, hint] = [bounded(remark.message), remark.hint === undefined ? undefined : bounded(remark.hint)];
     const location = remark.location ?? remark.about[0]?.location ?? this.#start;
-    const excerpt = excerptOf(this.#dockerfile.source, location);
+    const excerpt = excerptOf(this.#lines, location);
     this.#findings.push({ rule: name, message, location, hint, description, explanation, excerpt });
   }
 
@@ -114,7 +116,12 @@ export class Checker {
       try {
         const configuration = configurationOf(instruction.comments);
         this.#comments.set(instruction, configuration);
-        if (configuration !== undefined) this.#tellUnknown(configuration, instruction.location);
+        if (configuration === undefined) continue;
+        this.#tellUnknown(configuration, instruction.location);
+        if (configuration.error) {
+          const message = "error=true above an instruction has no effect";
+          this.add(unknownCheck, { about: [instruction], message, hint: "it counts at the top of the file" });
+        }
       } catch (error) {
         if (!(error instanceof KbuildError)) throw error;
         const { message, hint } = error;
@@ -135,6 +142,13 @@ export class Checker {
       this.add(unknownCheck, { about: [], location, message });
     }
   }
+}
+
+/** Whoever wrote the file may have written a megabyte. */
+const MOST_CHARACTERS = 300;
+
+function bounded(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS).toWellFormed()}…`;
 }
 
 /** The directive's, or that of the build argument in its place. */

@@ -17,10 +17,9 @@ const MOST_CHARACTERS = 1000;
 
 /**
  * The lines of a place, with two around them, or one where the place is of several lines itself, as BuildKit shows them.
- * Undefined when the text has no such line.
+ * Undefined when the file, which is given as its lines, has no such line.
  */
-export function excerptOf(source: string, location: Location): Excerpt | undefined {
-  const all = source.split("\n");
+export function excerptOf(all: readonly string[], location: Location): Excerpt | undefined {
   const from = location.line;
   if (from < 1 || from > all.length) return undefined;
   const to = Math.min(Math.max(location.end?.line ?? from, from), all.length, from + MOST_LINES - 1);

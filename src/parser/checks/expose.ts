@@ -1,20 +1,22 @@
+import { KbuildError } from "../../errors.ts";
 import type { Escape } from "../directives.ts";
 import type { Instruction } from "../instructions.ts";
 import { expandWords } from "../words.ts";
 import type { Rule } from "./rule.ts";
-import { expandIn, type Scope } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 
 /** The ports of EXPOSE once variables are expanded, in order. */
 function portsOf(instruction: Instruction, scope: Scope, escapeCharacter: Escape): readonly string[] {
   if (instruction.kind !== "EXPOSE") return [];
-  const words: string[] = [];
-  for (const { text } of instruction.ports) {
-    expandIn(text, scope.values, escapeCharacter, (...given) => {
-      words.push(...expandWords(...given));
-      return "";
-    });
-  }
-  return words;
+  return instruction.ports.flatMap(({ text }) => {
+    try {
+      return expandWords(text, (name) => scope.values.get(name), escapeCharacter);
+    } catch (error) {
+      // The build will tell.
+      if (error instanceof KbuildError) return [];
+      throw error;
+    }
+  });
 }
 
 export const exposeProtoCasing: Rule = {

@@ -13,9 +13,11 @@ function ofParser(name: ParseWarning["code"], description: string, explanation: 
       const found = dockerfile.warnings.filter(({ code }) => code === name);
       if (found.length === 0) return;
       const instructions = [...allInstructions(dockerfile)];
+      let number = 0;
+      // Both are in the order of the file.
       for (const { message, location } of found) {
-        const about = instructions.filter((one) => one.location.line <= location.line).slice(-1);
-        yield { about, message, location };
+        while ((instructions[number + 1]?.location.line ?? Number.POSITIVE_INFINITY) <= location.line) number++;
+        yield { about: instructions.slice(number, number + 1), message, location };
       }
     },
   };

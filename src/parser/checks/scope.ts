@@ -79,9 +79,14 @@ export function walkStages(
   enter: (stage: Stage) => (instruction: Instruction, scope: Scope) => void,
 ): void {
   const ends = new Map<number, StageScope>();
+  /** The last stage that builds on each: it may have the other's scope itself, where copies of copies would add up. */
+  const heirs = new Map<number, number>();
+  for (const [index, base] of facts.bases.entries()) {
+    if (base.kind === "stage" && facts.stages.has(index)) heirs.set(base.index, index);
+  }
   for (const stage of dockerfile.stages) {
     if (!facts.stages.has(stage.index)) continue;
-    const { scope, triggers } = begin(dockerfile, stage, facts, ends);
+    const { scope, triggers } = begin(dockerfile, stage, facts, ends, heirs);
     // What the triggers of a base do is not this file's fault: they only count for what they set.
     for (const trigger of triggers) apply(trigger, scope, dockerfile, facts);
     const visit = enter(stage);
@@ -98,6 +103,7 @@ function begin(
   stage: Stage,
   facts: StageFacts,
   ends: ReadonlyMap<number, StageScope>,
+  heirs: ReadonlyMap<number, number>,
 ): { readonly scope: StageScope; readonly triggers: readonly Instruction[] } {
   const base = facts.bases[stage.index] ?? { kind: "unknown" };
   switch (base.kind) {
@@ -106,7 +112,7 @@ function begin(
       if (end === undefined) return { scope: new StageScope([], { ...NOTHING, isComplete: false }), triggers: [] };
       const own = dockerfile.stages[base.index]?.instructions ?? [];
       const triggers = own.flatMap((one) => (one.kind === "ONBUILD" ? [one.instruction] : []));
-      return { scope: new StageScope(end.values, end), triggers };
+      return { scope: heirs.get(base.index) === stage.index ? end : new StageScope(end.values, end), triggers };
     }
     case "known": {
       const { environment, hasShell, triggers } = base;

@@ -1,3 +1,4 @@
+import type { Location } from "../../errors.ts";
 import type { Instruction, RunMount, Stage, Word } from "../instructions.ts";
 import { suggest } from "../suggest.ts";
 import { expandHeredoc } from "../words.ts";
@@ -104,7 +105,8 @@ function expandedWords(instruction: Instruction): readonly Word[] {
 }
 
 /** All words of a mount but `from`, in which no variables are expanded. */
-function mountWords({ type: _, location: __, ...mount }: RunMount): Word[] {
-  const { from: ___, ...words } = { from: undefined, ...mount };
-  return Object.values(words).filter((word): word is Word => word !== undefined);
+function mountWords(mount: RunMount): Word[] {
+  return Object.entries(mount).flatMap(([field, value]: [string, RunMount["type"] | Word | Location | undefined]) =>
+    field !== "from" && typeof value === "object" && "text" in value ? [value] : [],
+  );
 }

@@ -130,6 +130,14 @@ Configuration("what BuildKit does not check makes nothing fail that it would bui
   assert.is(checker.failure(), undefined);
 });
 
+Configuration("a message does not repeat a megabyte", () => {
+  const long = "x".repeat(1_000_000);
+  const source = `FROM scratch AS ${long}X\nWORKDIR ${long}\nCOPY $${long} /\nEXPOSE 1/${long}X\nENV ${long}_KEY=1\n# check=${long}\nCMD a`;
+  const { findings } = checked(source);
+  assert.is(findings.length, 7);
+  for (const { message, hint = "" } of findings) assert.ok(message.length + hint.length < 700, message.slice(0, 100));
+});
+
 Configuration("of comments the first that is about checks counts", () => {
   assert.is(configurationOf([]), undefined);
   assert.is(configurationOf(["skip=all", "checks=skip=all"]), undefined);
@@ -146,14 +154,14 @@ for (const [name, location, expected] of [
 ] as const) {
   Configuration(`the lines that are shown of ${name}`, () => {
     const place = { file: "F", line: location.line, column: 1, end: { line: location.end, column: 2 } };
-    const excerpt = excerptOf("a\nb\r\nc\nd\ne\nf", place);
+    const excerpt = excerptOf(["a", "b\r", "c", "d", "e", "f"], place);
     assert.equal(excerpt && [excerpt.first, excerpt.lines.join(""), excerpt.from, excerpt.to], expected);
   });
 }
 
 Configuration("of a place of many lines the first are shown, and long lines are cut", () => {
   const place = { file: "F", line: 1, column: 1, end: { line: 1000, column: 1 } };
-  const excerpt = excerptOf(`${"x".repeat(5000)}\n`.repeat(1000), place);
+  const excerpt = excerptOf(new Array(1000).fill("x".repeat(5000)), place);
   assert.is(excerpt?.lines.length, 21);
   assert.is(excerpt?.to, 20);
   assert.is(excerpt?.lines[0]?.length, 1000);

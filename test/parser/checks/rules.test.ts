@@ -132,6 +132,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["FROM x\nCOPY $NODE_VERSION .", [2], { base: {} }],
     ["FROM x\nCOPY $D .", [], { base: { OnBuild: ["ARG D=1"] } }],
     ["FROM scratch AS a\nONBUILD ENV D=1\nFROM a\nCOPY $D .", []],
+    // Stages that build on one are apart from each other.
+    ["FROM scratch AS a\nFROM a AS b\nARG x=1\nFROM a AS c\nCOPY $x .\nFROM b\nCOPY $x .", [5]],
     ["FROM scratch AS a\nCOPY $b .\nFROM scratch AS c\nCOPY $d .", [2, 4]],
     ["FROM scratch AS a\nCOPY $b .\nFROM scratch AS c\nCOPY $d .", [4], { target: "c" }],
     // Nothing is known of the base: only what is likely wrong is told.
@@ -231,6 +233,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["# check=experimental=Nope\nFROM scratch", [1]],
     ["\n# check=skip=Nope\nFROM scratch", [3]],
     ["\n# check=this out\nFROM scratch", [3]],
+    ["\n# check=error=true\nFROM scratch", [3]],
+    ["# check=error=true\nFROM scratch", []],
     ["# check=skip=FromAsCasing,StageNameCasing;experimental=all\nFROM scratch", []],
     ["\n# check=skip=all\nFROM scratch", []],
     ["\n# we check=everything\nFROM scratch", []],
