@@ -32,7 +32,7 @@ function testFiles() {
     .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
     .map((entry) => relative(home, join(entry.parentPath ?? entry.path, entry.name)))
     .filter((name) => patterns.length === 0 || patterns.some((pattern) => name.includes(pattern)));
-  const slow = /^test\/(end-to-end|conformance|hardening)\//;
+  const slow = /^test\/(end-to-end|conformance|goldens|hardening)\//;
   return all.sort((a, b) => Number(slow.test(b)) - Number(slow.test(a)) || (a < b ? -1 : 1));
 }
 

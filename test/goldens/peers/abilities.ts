@@ -3,8 +3,11 @@ import type { Golden, PeerName } from "../golden.ts";
 /** What a builder of that age does not know: how it is seen in a Dockerfile, and what it is. */
 type Lack = readonly [RegExp, string];
 
+// In JSON there are none; elsewhere they begin where no bracket stands in front.
+const HEREDOC: Lack = [/^[^[\n]*<<-?["']?[A-Za-z]/m, "heredocs"];
+
 const BOTH: readonly Lack[] = [
-  [/^[^[\n]*<<-?["']?[A-Za-z]/m, "heredocs"],
+  HEREDOC,
   [/--parents\b/, "COPY --parents"],
   [/--exclude\b/, "--exclude"],
   [/--unpack\b/, "ADD --unpack"],
@@ -22,7 +25,10 @@ const LACKS: Readonly<Record<PeerName, readonly Lack[]>> = {
     [/^# syntax=/m, "a frontend that would have to be fetched"],
     [/(?<![\s\S])(?![\s\S]*^FROM\b)/im, "a file without FROM, of which its daemon dies"],
   ],
-  buildah: [...BOTH],
+  buildah: [
+    ...BOTH,
+    [/^FROM .* AS (\w+)$[\s\S]*^FROM .* AS \1$/im, "two stages of one name, of which it takes either"],
+  ],
 };
 
 /** What a case has that a peer does not know; undefined when it knows all. */

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { must, run } from "../../support/command.ts";
+import { has, must, run } from "../../support/command.ts";
 import { remove } from "../../support/workspace.ts";
 import { commonOptions } from "../build.ts";
 import { writeFiles } from "../files.ts";
@@ -10,8 +10,12 @@ import { lackOf } from "./abilities.ts";
 import { readDockerArchive } from "./docker-archive.ts";
 import type { Peer } from "./peer.ts";
 
-/** Debian's buildah, with a store below `folder`; `base` is a docker archive of the image `busybox`. */
+/** Debian's buildah, installed where there is none, with a store below `folder`; `base` is a docker archive of the image `busybox`. */
 export async function openBuildah(folder: string, base: string): Promise<Peer> {
+  if (!has("buildah")) {
+    const env = { DEBIAN_FRONTEND: "noninteractive" };
+    await must("apt-get", ["install", "-y", "--no-install-recommends", "buildah"], { env, timeout: 600_000 });
+  }
   const store = ["--root", path.join(folder, "root"), "--runroot", path.join(folder, "run"), "--storage-driver", "vfs"];
   const buildah = (argv: readonly string[]) => must("buildah", [...store, ...argv]);
   await buildah(["pull", "-q", `docker-archive:${base}`]).then(({ stdout }) =>
