@@ -94,6 +94,7 @@ async function runStages(
         proxies: proxyVariables(inputs.given),
         secrets,
         agent: (id) => agents.socket(id),
+        cacheNamespace: inputs.given.get("BUILDKIT_CACHE_MOUNT_NS"),
       },
       noCache: options.noCache === true,
       noCacheFilter: options.noCacheFilter ?? [],

@@ -27,6 +27,8 @@ export interface RunSupplies {
   readonly secrets: Secrets;
   /** Path of an agent's socket; undefined when the build was given none of that id. */
   readonly agent: (id: string) => Promise<string | undefined>;
+  /** What keeps a build's cache mounts apart from others of the same ids: BUILDKIT_CACHE_MOUNT_NS. */
+  readonly cacheNamespace: string | undefined;
 }
 
 /** Where in a stage a RUN stands. */
@@ -165,7 +167,9 @@ async function findMount(request: MountRequest, place: RunPlace, supplies: RunSu
       };
     }
     case "cache": {
-      const { target, id, sharing, readOnly, mode, uid, gid } = request;
+      const { target, sharing, readOnly, mode, uid, gid } = request;
+      const { cacheNamespace } = supplies;
+      const id = cacheNamespace ? `${cacheNamespace}/${request.id}` : request.id;
       const source = request.from === undefined ? undefined : await sourceOf(request, place);
       const mount: StepMount = { kind: "cache", target, id, sharing, readOnly, mode, uid, gid, source };
       return { name: target, key: ["cache", target, id], mount, source };

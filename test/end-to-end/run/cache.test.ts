@@ -457,4 +457,20 @@ Cache("sharing=private: both run at once, each with its own", async () => {
   assert.equal([first.atFirst, first.atLast, second.atFirst, second.atLast], [[], [], [], []]);
 });
 
+Cache("BUILDKIT_CACHE_MOUNT_NS keeps cache mounts of one id apart", async () => {
+  const kbuild = newStore();
+  const dockerfile = "FROM busybox\nARG N\nRUN --mount=type=cache,target=/c echo $N >>/c/log; cat /c/log >/seen\n";
+  const seen = async (n: string, ...argv: readonly string[]): Promise<string> => {
+    const dest = path.join(shared, `seen-${n}`);
+    const context = contextOf(dockerfile);
+    await kbuild.must(["-q", ...BASES, "--build-arg", `N=${n}`, ...argv, "-o", dest, context]);
+    return fs.readFileSync(path.join(dest, "seen"), "utf8");
+  };
+  const own = ["--build-arg", "BUILDKIT_CACHE_MOUNT_NS=team"];
+  assert.is(await seen("1"), "1\n");
+  assert.is(await seen("2", ...own), "2\n");
+  assert.is(await seen("3"), "1\n3\n");
+  assert.is(await seen("4", ...own), "2\n4\n");
+});
+
 Cache.run();
