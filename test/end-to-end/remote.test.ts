@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { suite } from "uvu";
@@ -290,6 +291,33 @@ Git("a token opens a private repository, and is seen nowhere", async () => {
   } finally {
     server.authorization = undefined;
   }
+});
+
+Git("by ssh git gets the agent that the build was given, and asks nobody", async () => {
+  const key = path.join(folder, "key");
+  const { privateKey } = generateKeyPairSync("ed25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  fs.writeFileSync(key, privateKey, { mode: 0o600 });
+  const log = path.join(folder, "ssh.log");
+  const script = path.join(folder, "ssh");
+  // What a server does with what it is sent: the command is its last argument.
+  const lines = [
+    "#!/bin/sh",
+    `test -S "$SSH_AUTH_SOCK" && echo "agent $* $GIT_TERMINAL_PROMPT" >>${log}`,
+    'for last; do :; done; exec sh -c "$last"',
+    "",
+  ];
+  fs.writeFileSync(script, lines.join("\n"), { mode: 0o755 });
+  const address = `git@example.com:${path.join(server.repositories, "tree.git")}#v1`;
+  const dest = path.join(folder, "by-ssh");
+  await kbuild.must(["-q", "-o", dest, "--ssh", `default=${key}`, "-f", "-", folder], {
+    input: `FROM scratch\nADD ${address} /\n`,
+    env: { GIT_SSH_COMMAND: script, SSH_AUTH_SOCK: undefined },
+  });
+  assert.equal(listing(dest), ["Dockerfile 22", "link 5", "run.sh 10", "sub/", "sub/f 2"]);
+  assert.match(fs.readFileSync(log, "utf8"), /^agent .*git@example\.com .* 0$/m);
 });
 
 Git("a user's own git settings make no other files", async () => {
