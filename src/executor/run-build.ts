@@ -110,9 +110,16 @@ async function runStages(
     const { state, origin } = await graph.run(stop);
     return { platform, state, origin };
   };
-  const [first] = plans;
+  const [first, ...others] = plans;
   if (first === undefined) throw new KbuildError("internal.plan", "a build without a platform");
-  const check = (): Promise<void> => checks.checkStages(first, ignore.lines, finder).finally(() => checks.tell());
+  const check = async (): Promise<void> => {
+    try {
+      await checks.checkStages(first, ignore.lines, finder);
+      for (const plan of others) await checks.checkPlatform(plan, finder);
+    } finally {
+      checks.tell();
+    }
+  };
   if (checks.failsOnFindings) {
     await check();
     checks.failOnFindings();

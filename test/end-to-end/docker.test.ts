@@ -10,6 +10,8 @@ import { type Dockerd, startDockerd } from "../support/dockerd.ts";
 import { HOME, plant, workspace } from "../support/workspace.ts";
 
 const folder = workspace();
+/** What docker calls this machine's architecture. */
+const MACHINE = process.arch === "x64" ? "amd64" : process.arch;
 const example = path.join(HOME, "examples/web-ping");
 
 /** A context whose image has this machine's node and the libraries that it needs. */
@@ -111,6 +113,36 @@ for (const [output, compression] of [
     assert.is(stdout, built.stdout);
   });
 }
+
+Docker("an archive of several platforms is loaded as the image for this machine", async ({ docker, kbuild }) => {
+  const archive = path.join(folder, "platforms.tar");
+  const input = "FROM scratch\nARG TARGETARCH\nLABEL built-for=$TARGETARCH\nCOPY <<A /a\n$TARGETARCH\nA\n";
+  const argv = ["-q", "-t", "platforms:1", "--platform", `linux/s390x,linux/${MACHINE}`, "--annotation", "index:a=b"];
+  await kbuild.must([...argv, "-o", `type=oci,dest=${archive}`, "-"], { input });
+  assert.match((await docker.run(["load", "-i", archive])).stdout, /Loaded image: platforms:1/);
+  const format = '{{.Architecture}} {{index .Config.Labels "built-for"}}';
+  assert.is((await docker.run(["inspect", "--format", format, "platforms:1"])).stdout, `${MACHINE} ${MACHINE}\n`);
+});
+
+Docker("a squashed image is the same to docker, with its history", async ({ docker, kbuild }) => {
+  const archive = path.join(folder, "squashed.tar");
+  const input = "FROM diamol/node\nCOPY <<A /one\n1\nA\nCOPY <<A /one\n2\nA\nCOPY <<A /two\n3\nA\n";
+  await kbuild.must(
+    ["-q", "-t", "squashed:1", "--squash", "-o", `type=docker,dest=${archive}`, "-o", "type=image", "-"],
+    {
+      input,
+    },
+  );
+  await docker.run(["load", "-i", archive]);
+  for (const argv of [
+    ["history", "--no-trunc", "--format", "{{.ID}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}", "squashed:1"],
+    ["inspect", "--type", "image", "--format", "{{.Id}}|{{json .RootFS.Layers}}", "squashed:1"],
+  ]) {
+    assert.is((await docker.run(argv)).stdout, (await kbuild.must(argv)).stdout, argv.join(" "));
+  }
+  const read = ["run", "--rm", "squashed:1", "node", "-p", 'fs.readFileSync("/one", "utf8")'];
+  assert.is((await docker.run(read)).stdout, "2\n\n");
+});
 
 Docker("docker run pings a server with it, and takes its settings from the environment", async ({ docker }) => {
   const methods: string[] = [];

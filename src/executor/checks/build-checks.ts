@@ -47,6 +47,13 @@ export class BuildChecks {
     for (const [index, stage] of plan.stages.entries()) this.#checkPlatform(stage, configs[index]);
   }
 
+  /** Checks of the stages what is different for another platform: whether their images are for it. */
+  async checkPlatform(plan: Plan, finder: Pick<BaseFinder, "image">): Promise<void> {
+    await Promise.all(
+      plan.stages.map(async (stage) => this.#checkPlatform(stage, await this.#configOf(stage, plan, finder))),
+    );
+  }
+
   /** Tells what has been found and is not told yet. */
   tell(): void {
     for (const finding of this.#checker.findings) {
