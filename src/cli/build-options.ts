@@ -5,7 +5,7 @@ import { call, FORMATS } from "./call-option.ts";
 import { debug, root } from "./common-options.ts";
 import type { OptionTable } from "./option-table.ts";
 import { COMPRESSIONS, output } from "./output-option.ts";
-import { extraHost, ISOLATIONS, isolation, secret, sizeOrAll, ssh, ulimit } from "./run-options.ts";
+import { extraHost, ISOLATIONS, isolation, resource, secret, sizeOrAll, ssh, ulimit } from "./run-options.ts";
 import { fullPair, integer, names, oneOf, pair, size, text } from "./values.ts";
 
 export const PROGRESS = ["auto", "tty", "plain", "json", "rawjson", "quiet", "none"] as const;
@@ -155,6 +155,14 @@ export const buildOptions = {
     parse: size,
     group: "RUN",
     help: "Size of /dev/shm (default 64MB)",
+  },
+  resource: {
+    names: "--resource",
+    argument: "KEY=VALUE",
+    several: true,
+    parse: resource,
+    group: "RUN",
+    help: "What a step may have: memory=1g,cpu-quota=50000; as the options below",
   },
   memory: { names: "-m, --memory", argument: "SIZE", parse: size, group: "RUN", help: "Memory of a step" },
   memorySwap: {

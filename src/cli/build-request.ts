@@ -2,7 +2,7 @@ import { type BuildOptions, type DockerfileOptions, KbuildError, type OutputOpti
 import { type buildOptions, PROGRESS } from "./build-options.ts";
 import { type Call, callOf } from "./call-option.ts";
 import type { Values } from "./option-table.ts";
-import { secretSource } from "./run-options.ts";
+import { type GivenResources, secretSource } from "./run-options.ts";
 import type { Shell } from "./shell.ts";
 import { oneOf } from "./values.ts";
 
@@ -88,6 +88,7 @@ export async function dockerfileOptionsOf(
 
 /** What is about RUN. */
 function runOptionsOf(values: Typed, { env }: BuildShell): Partial<BuildOptions> {
+  const resources: GivenResources = Object.assign({}, ...(values.resource ?? []));
   return {
     isolation: values.isolation,
     network: values.network,
@@ -97,13 +98,13 @@ function runOptionsOf(values: Typed, { env }: BuildShell): Partial<BuildOptions>
     addHosts: values.addHost,
     ulimits: values.ulimit && Object.fromEntries(values.ulimit),
     shmSize: values.shmSize,
-    memory: values.memory,
-    memorySwap: values.memorySwap,
-    cpuShares: values.cpuShares,
-    cpuPeriod: values.cpuPeriod,
-    cpuQuota: values.cpuQuota,
-    cpusetCpus: values.cpusetCpus,
-    cpusetMems: values.cpusetMems,
+    memory: values.memory ?? resources.memory,
+    memorySwap: values.memorySwap ?? resources.memorySwap,
+    cpuShares: values.cpuShares ?? resources.cpuShares,
+    cpuPeriod: values.cpuPeriod ?? resources.cpuPeriod,
+    cpuQuota: values.cpuQuota ?? resources.cpuQuota,
+    cpusetCpus: values.cpusetCpus ?? resources.cpusetCpus,
+    cpusetMems: values.cpusetMems ?? resources.cpusetMems,
     cgroupParent: values.cgroupParent,
     keepFailed: values.keepFailed,
   };

@@ -13,10 +13,10 @@ import type { Shell } from "./shell.ts";
 
 export const buildCommand = command({
   name: "build",
-  usage: "[OPTIONS] PATH | -",
+  usage: "[OPTIONS] PATH | URL | -",
   aliases: ["kbuild", "kbuild image build", "kbuild buildx build"],
   about:
-    "Builds an image from a Dockerfile. PATH is the context, the folder that COPY and ADD take files from; - reads\na tar or a Dockerfile from standard input.",
+    "Builds an image from a Dockerfile. PATH is the context, the folder that COPY and ADD take files from; a URL\nis a git repository, or a tar or a Dockerfile by HTTP; - reads a tar or a Dockerfile from standard input.",
   options: buildOptions,
   examples: [
     "kbuild -t web-ping:v2 .",

@@ -1,7 +1,7 @@
 /** Values of options that are about RUN. What they may be is the engine's to judge; here they are only taken apart. */
 import type { BuildOptions, ExtraHost, ResourceRange, SecretSource } from "../api.ts";
 import { similar } from "./similar.ts";
-import { badValue, csvFields, oneOf, type Parser, size } from "./values.ts";
+import { badValue, csvFields, integer, oneOf, type Parser, size } from "./values.ts";
 
 /** Modes that a sandbox can be asked for by. */
 export const ISOLATIONS = ["userns", "single", "chroot", "emulated"] as const;
@@ -89,3 +89,36 @@ export const ulimit: Parser<readonly [string, ResourceRange]> = (text, option) =
 
 /** A size, or -1. */
 export const sizeOrAll: Parser<number> = (text, option) => (text === "-1" ? -1 : size(text, option));
+
+/** What a step may have, by docker's names. */
+export interface GivenResources {
+  readonly memory?: number;
+  readonly memorySwap?: number;
+  readonly cpuShares?: number;
+  readonly cpuPeriod?: number;
+  readonly cpuQuota?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+}
+
+const RESOURCES = {
+  memory: (text, option) => ({ memory: size(text, option) }),
+  "memory-swap": (text, option) => ({ memorySwap: sizeOrAll(text, option) }),
+  "cpu-shares": (text, option) => ({ cpuShares: integer(text, option) }),
+  "cpu-period": (text, option) => ({ cpuPeriod: integer(text, option) }),
+  "cpu-quota": (text, option) => ({ cpuQuota: integer(text, option) }),
+  "cpuset-cpus": (text) => ({ cpusetCpus: text }),
+  "cpuset-mems": (text) => ({ cpusetMems: text }),
+} as const satisfies Record<string, Parser<GivenResources>>;
+
+/** `memory=1g,cpu-quota=50000`. */
+export const resource: Parser<GivenResources> = (text, option) => {
+  let found: GivenResources = {};
+  for (const field of csvFields(text, option)) {
+    const at = field.indexOf("=");
+    if (at < 1) throw badValue(option, text, `${JSON.stringify(field)} must be KEY=VALUE`);
+    const key = oneOf(Object.keys(RESOURCES) as (keyof typeof RESOURCES)[])(field.slice(0, at), option);
+    found = { ...found, ...RESOURCES[key](field.slice(at + 1), `${option} ${key}=`) };
+  }
+  return found;
+};

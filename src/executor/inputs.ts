@@ -56,7 +56,7 @@ export function readInputs(options: BuildOptions): BuildInputs {
     buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
     epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env.SOURCE_DATE_EPOCH),
     isolation: readIsolation(options.isolation ?? "auto"),
-    run: readRunSettings(options),
+    run: readRunSettings(options, given),
   };
 }
 

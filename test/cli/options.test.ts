@@ -144,7 +144,7 @@ const DOCKER =
   "add-host allow annotation attest build-arg build-context builder cache-from cache-to call cgroup-parent check " +
   "compress cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems debug detach disable-content-trust file force-rm " +
   "iidfile invoke isolation label load memory memory-swap metadata-file network no-cache no-cache-filter output platform " +
-  "policy print progress provenance pull push quiet rm root sbom secret security-opt shm-size squash ssh stream tag target ulimit";
+  "policy print progress provenance pull push quiet resource rm root sbom secret security-opt shm-size squash ssh stream tag target ulimit";
 
 Options("every option of docker build is there, or refused by its name", () => {
   const known = new Set(Object.values(buildOptions).flatMap(({ names }) => names.split(", ")));

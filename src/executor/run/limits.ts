@@ -2,7 +2,7 @@ import { KbuildError } from "../../errors.ts";
 import type { ControlGroup, ResourceLimit } from "../../native/sandbox-protocol.ts";
 import { suggest } from "../../parser/suggest.ts";
 import type { BuildOptions, Entitlement, ExtraHost } from "../options.ts";
-import { checkHost } from "./name-files.ts";
+import { checkHost, HOSTNAME } from "./name-files.ts";
 
 /** What a build's options mean for all of its RUNs. */
 export interface RunSettings {
@@ -16,6 +16,8 @@ export interface RunSettings {
   /** Undefined when nothing asks for a control group. */
   readonly group: ControlGroup | undefined;
   readonly keepFailed: boolean;
+  /** The name that a step has for itself: `buildkitsandbox`, or BUILDKIT_SANDBOX_HOSTNAME. */
+  readonly hostname: string;
 }
 
 /** What docker gives /dev/shm. */
@@ -45,10 +47,10 @@ const LIMITS = [
 const ENTITLEMENTS: readonly Entitlement[] = ["network.host", "security.insecure"];
 
 /**
- * Reads the options that are about RUN.
+ * Reads the options that are about RUN, and the build arguments that are.
  * @throws KbuildError `usage.option`
  */
-export function readRunSettings(options: BuildOptions): RunSettings {
+export function readRunSettings(options: BuildOptions, given: ReadonlyMap<string, string> = new Map()): RunSettings {
   const { network } = options;
   if (network !== undefined && !["default", "host", "none"].includes(network)) {
     throw badOption("--network", network, "it is default, host or none");
@@ -67,6 +69,7 @@ export function readRunSettings(options: BuildOptions): RunSettings {
     sharedMemory: amount("--shm-size", options.shmSize, 1) ?? USUAL_SHARED_MEMORY,
     group: readGroup(options),
     keepFailed: options.keepFailed === true,
+    hostname: readHostname(given.get("BUILDKIT_SANDBOX_HOSTNAME")),
   };
 }
 
@@ -138,6 +141,13 @@ function readParent(value: string | undefined): string | undefined {
   const names = value.split("/").filter((name) => name !== "" && name !== ".");
   if (names.length > 0 && !names.includes("..") && !value.includes("\0")) return `/${names.join("/")}`;
   throw badOption("--cgroup-parent", value, "it is a path below /sys/fs/cgroup, for instance /builds");
+}
+
+/** hostname(7). */
+function readHostname(value: string | undefined): string {
+  if (!value) return HOSTNAME;
+  if (/^(?=.{1,64}$)[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?$/i.test(value)) return value;
+  throw badOption("BUILDKIT_SANDBOX_HOSTNAME", value, "a host's name has letters, digits, dots and hyphens");
 }
 
 function badOption(option: string, value: string | number, hint: string): KbuildError {

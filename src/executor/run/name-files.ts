@@ -28,8 +28,8 @@ export function checkHost({ host, address }: ExtraHost): ExtraHost {
 }
 
 /** /etc/hosts of a step: itself, and what the build adds. */
-export function hostsFile(hosts: readonly ExtraHost[]): string {
-  const usual = [`127.0.0.1\tlocalhost ${HOSTNAME}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
+export function hostsFile(hosts: readonly ExtraHost[], hostname: string = HOSTNAME): string {
+  const usual = [`127.0.0.1\tlocalhost ${hostname}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
   return [...usual, ...hosts.map(({ host, address }) => `${address}\t${host}`), ""].join("\n");
 }
 

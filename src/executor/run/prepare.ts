@@ -66,7 +66,7 @@ export async function prepareRun(
   });
   const { limits, sharedMemory, group } = settings;
   const plan: Process["plan"] = {
-    hostname: HOSTNAME,
+    hostname: settings.hostname,
     network,
     command: command.argv,
     environment: environment.variables,
@@ -93,6 +93,7 @@ export async function prepareRun(
       security,
       found.map(({ key }) => key),
       settings.hosts.map(({ host, address }) => [host, address]),
+      ...(settings.hostname === HOSTNAME ? [] : [settings.hostname]),
     ],
     variables: environment.keyed,
     described: ["RUN", ...command.argv].join(" "),
@@ -137,7 +138,7 @@ function systemFiles(
   const scripts = script === undefined ? [] : [file(script.path, script.content, script.mode)];
   return [
     file("/etc/resolv.conf", resolverFile(network), 0o644),
-    file("/etc/hosts", hostsFile(settings.hosts), 0o644),
+    file("/etc/hosts", hostsFile(settings.hosts, settings.hostname), 0o644),
     ...scripts,
   ];
 }

@@ -4,7 +4,8 @@ import type { BuildOptions } from "../../../src/executor/options.ts";
 import { readRunSettings } from "../../../src/executor/run/limits.ts";
 import { refusal } from "./support.ts";
 
-const settings = (options: Partial<BuildOptions>) => readRunSettings({ context: ".", ...options });
+const settings = (options: Partial<BuildOptions>, given: Readonly<Record<string, string>> = {}) =>
+  readRunSettings({ context: ".", ...options }, new Map(Object.entries(given)));
 const Limits = suite("limits of steps");
 
 Limits("nothing is asked for", () => {
@@ -81,5 +82,13 @@ for (const [name, options, message] of [
     assert.ok(error.hint);
   });
 }
+
+Limits("a step's name for itself is docker's, or what BUILDKIT_SANDBOX_HOSTNAME says", () => {
+  assert.is(settings({}).hostname, "buildkitsandbox");
+  assert.is(settings({}, { BUILDKIT_SANDBOX_HOSTNAME: "ci-1.local" }).hostname, "ci-1.local");
+  for (const name of ["-x", "a b", "a\n127.0.0.1 b", "x".repeat(65)]) {
+    assert.throws(() => settings({}, { BUILDKIT_SANDBOX_HOSTNAME: name }), /BUILDKIT_SANDBOX_HOSTNAME/);
+  }
+});
 
 Limits.run();
