@@ -17,6 +17,7 @@ Limits("nothing is asked for", () => {
     sharedMemory: 64 * 1024 * 1024,
     group: undefined,
     keepFailed: false,
+    hostname: "buildkitsandbox",
   });
 });
 
