@@ -73,7 +73,11 @@ export function compileRules(patterns: readonly string[]): CompiledRules {
  * @throws KbuildError `build.pattern` when one is malformed
  */
 export function compileIgnoreLines(lines: readonly IgnoreLine[]): CompiledRules {
-  return lines.map(({ pattern, negated }) => compileRule(pattern, negated));
+  const last = new Map(lines.map(({ pattern }, number) => [pattern, number]));
+  // Where a later rule has the same pattern, this one is never what decides.
+  return lines.map(({ pattern, negated }, number) =>
+    last.get(pattern) === number ? compileRule(pattern, negated) : { negated, matches: () => false },
+  );
 }
 
 /**
