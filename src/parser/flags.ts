@@ -80,8 +80,17 @@ export function splitFlags(
   }
 }
 
+/** A flag in which nothing is quoted or escaped. */
+const PLAIN_FLAG = /[\w./:=,$@+-]*/y;
+
 /** `positions`, if given, gets the place in `text` of each character of the flag. */
 function readFlag(text: string, start: number, end: number, positions?: number[]): RawFlag {
+  PLAIN_FLAG.lastIndex = start;
+  PLAIN_FLAG.test(text);
+  const plainEnd = Math.min(PLAIN_FLAG.lastIndex, end);
+  if (positions === undefined && (plainEnd === end || isSpace(text.charCodeAt(plainEnd)))) {
+    return { text: text.slice(start, plainEnd), start, end: plainEnd };
+  }
   const parts: string[] = [];
   let quote: string | undefined;
   let at = start;
