@@ -30,6 +30,8 @@ export type { InspectedConfig, InspectedImage } from "./oci/images/inspect.ts";
 export type { ListedImage } from "./oci/images/list.ts";
 export type { Removal } from "./oci/images/remove.ts";
 export type { Descriptor, DiffId, Digest } from "./oci/types.ts";
+// Whoever puts a command line of their own around this shall not guess otherwise than the errors do.
+export { suggest } from "./parser/suggest.ts";
 
 // What a build does not need is loaded when it is asked for: a cached build is over in less time than loading it takes.
 
