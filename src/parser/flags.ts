@@ -56,6 +56,9 @@ export const FLAGS: Readonly<Record<string, FlagTable>> = {
   },
 };
 
+/** Of the most instructions. */
+const NONE: readonly RawFlag[] = [];
+
 /**
  * Takes the flags off the front of an instruction's arguments: words that begin with `--`, until the first that does
  * not. A word `--` ends them. Quotes and backslashes are taken away here, whatever the Dockerfile's escape character.
@@ -65,18 +68,19 @@ export function splitFlags(
   start: number,
   end: number,
 ): { readonly flags: readonly RawFlag[]; readonly rest: number } {
-  const flags: RawFlag[] = [];
+  let flags: RawFlag[] | undefined;
   for (let at = start; ; ) {
     while (at < end && isSpace(text.charCodeAt(at))) at++;
-    if (!text.startsWith("--", at) || at + 2 > end) return { flags, rest: at };
+    if (!text.startsWith("--", at) || at + 2 > end) return { flags: flags ?? NONE, rest: at };
     const flag = readFlag(text, at, end);
     at = flag.end;
     if (flag.text !== "--") {
-      flags.push(flag);
+      if (flags === undefined) flags = [flag];
+      else flags.push(flag);
       continue;
     }
     while (at < end && isSpace(text.charCodeAt(at))) at++;
-    return { flags, rest: at };
+    return { flags: flags ?? NONE, rest: at };
   }
 }
 
@@ -124,7 +128,6 @@ export interface ParsedFlags {
   boolean(name: string): boolean | undefined;
 }
 
-/** Of the most instructions. */
 const NO_FLAGS: ParsedFlags = { all: [], text: () => undefined, texts: () => [], boolean: () => undefined };
 
 /**

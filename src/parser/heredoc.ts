@@ -29,7 +29,7 @@ export interface HeredocBody {
  * Finds the heredocs that an instruction opens: words of the form `<<NAME`, `<<-NAME` and, for shells, `3<<NAME`. Only
  * RUN, COPY and ADD, alone or behind ONBUILD, have heredocs, and not in JSON form.
  */
-export function findHeredocs(line: LogicalLine): HeredocHead[] {
+export function findHeredocs(line: LogicalLine): readonly HeredocHead[] {
   const { text } = line;
   if (!text.includes("<<")) return [];
   const keywordStart = skipSpace(text, 0, text.length);

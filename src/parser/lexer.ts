@@ -40,12 +40,11 @@ export function* splitInstructions(
       });
     }
     const { line } = joined;
-    const heredocs: HeredocBody[] = [];
-    for (const head of findHeredocs(line)) {
+    const heredocs = findHeredocs(line).map((head): HeredocBody => {
       const body = readHeredocBody(line, head, number);
-      heredocs.push(body);
       number = body.next;
-    }
+      return body;
+    });
     const end = heredocs.at(-1)?.end ?? line.offsetBehind(trimmedEnd(line.text, 0, line.text.length));
     yield { line, heredocs, end };
   }
@@ -65,25 +64,33 @@ function joinLines(
   start: number,
   escapeCharacter: Escape,
 ): { readonly line: LogicalLine; readonly next: number; readonly blank: number | undefined } {
-  const pieces: Piece[] = [];
-  let length = 0;
+  let { piece, continues } = readPiece(source, first, start, 0, escapeCharacter);
+  const pieces = [piece];
   let blank: number | undefined;
   let number = first;
-  /** Adds a line, from `offset` on; says whether the next one continues it. */
-  const add = (offset: number): boolean => {
-    const end = lineEndWithoutReturn(source, number, offset);
-    const cut = continuation(source.text, offset, end, escapeCharacter);
-    pieces.push({ start: length, offset, length: (cut ?? end) - offset });
-    length += (cut ?? end) - offset;
-    return cut !== undefined;
-  };
-  for (let isContinued = add(start); isContinued && number + 1 < source.lineCount; ) {
+  while (continues && number + 1 < source.lineCount) {
     number++;
-    if (contentStart(source, number) !== undefined) isContinued = add(source.lineStart(number));
-    else if (isLastEmpty(source, number)) break;
+    if (contentStart(source, number) !== undefined) {
+      const length = piece.start + piece.length;
+      ({ piece, continues } = readPiece(source, number, source.lineStart(number), length, escapeCharacter));
+      pieces.push(piece);
+    } else if (isLastEmpty(source, number)) break;
     else if (isBlankLine(source, number)) blank ??= number;
   }
   return { line: new LogicalLine(source, pieces), next: number + 1, blank };
+}
+
+/** A line from `offset` on, which has `length` characters before it, and whether the next one continues it. */
+function readPiece(
+  source: SourceText,
+  number: number,
+  offset: number,
+  length: number,
+  escapeCharacter: Escape,
+): { readonly piece: Piece; readonly continues: boolean } {
+  const end = lineEndWithoutReturn(source, number, offset);
+  const cut = continuation(source.text, offset, end, escapeCharacter);
+  return { piece: { start: length, offset, length: (cut ?? end) - offset }, continues: cut !== undefined };
 }
 
 /** What follows the last line end is a line only if it holds something. */
