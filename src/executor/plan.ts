@@ -253,14 +253,15 @@ function findOrigin(name: string, names: StageNames, current: number, contextNam
 }
 
 /** The words of an instruction that may name a stage: `COPY --from`, `RUN --mount=…,from=`. */
-function* stageReferences(instruction: Instruction): IterableIterator<Word> {
-  if (instruction.kind === "COPY" && instruction.from !== undefined) yield instruction.from;
-  if (instruction.kind === "RUN") {
-    for (const mount of instruction.mounts) {
-      if ((mount.type === "bind" || mount.type === "cache") && mount.from !== undefined) yield mount.from;
-    }
-  }
+function stageReferences(instruction: Instruction): readonly Word[] {
+  if (instruction.kind === "COPY") return instruction.from === undefined ? NOTHING : [instruction.from];
+  if (instruction.kind !== "RUN" || instruction.mounts.length === 0) return NOTHING;
+  return instruction.mounts.flatMap((mount) =>
+    mount.type === "bind" || mount.type === "cache" ? (mount.from ?? NOTHING) : NOTHING,
+  );
 }
+
+const NOTHING: readonly Word[] = [];
 
 /**
  * The stage that a `--from` names, by number or by name; undefined when it names something else.

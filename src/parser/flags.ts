@@ -138,7 +138,8 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
   if (raw.length === 0) return NO_FLAGS;
   const table = FLAGS[keyword] ?? {};
   const all: Flag[] = [];
-  const seen = new Set<string>();
+  /** The first of each name. */
+  const named = new Map<string, Flag>();
   for (const item of raw) {
     const flag = readNameAndValue(line, item);
     const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
@@ -151,7 +152,8 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
         flagHint(keyword, flag.name, Object.keys(table)),
       );
     }
-    if (kind !== "texts" && seen.has(flag.name)) {
+    const before = named.get(flag.name);
+    if (kind !== "texts" && before !== undefined) {
       throw line.fault(
         "build.duplicateFlag",
         `--${flag.name} is given twice`,
@@ -160,17 +162,19 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
         "keep one of them",
       );
     }
-    seen.add(flag.name);
     checkValue(line, item, flag, kind);
     all.push(flag);
+    if (before === undefined) named.set(flag.name, flag);
   }
-  const values = (name: string): Word[] => all.flatMap((flag) => (flag.name === name ? (flag.value ?? []) : []));
   return {
     all,
-    text: (name) => values(name).find((value) => value.text !== ""),
-    texts: values,
+    text: (name) => {
+      const value = named.get(name)?.value;
+      return value?.text === "" ? undefined : value;
+    },
+    texts: (name) => (named.has(name) ? all.flatMap((flag) => (flag.name === name ? (flag.value ?? []) : [])) : []),
     boolean: (name) => {
-      const flag = all.find((candidate) => candidate.name === name);
+      const flag = named.get(name);
       return flag === undefined ? undefined : flag.value?.text.toLowerCase() !== "false";
     },
   };

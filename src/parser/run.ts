@@ -13,7 +13,7 @@ type Run = Omit<RunInstruction, "kind" | "location" | "text" | "keyword">;
  */
 export function parseRun(statement: Statement): Run {
   const flags = statement.flags().all;
-  const named = (name: string) => flags.filter((flag) => flag.name === name);
+  const named = (name: string) => (flags.length === 0 ? flags : flags.filter((flag) => flag.name === name));
   const options = {
     mounts: named("mount").map((flag) => parseMount(statement, withValue(statement, flag))),
     network: choice(statement, named("network"), ["default", "none", "host"]),
