@@ -193,6 +193,16 @@ for (const [text, expected] of [
   });
 }
 
+Words("a message does not repeat what is long", () => {
+  const long = "x".repeat(10_000);
+  for (const text of [`\${nope?${long}}`, `\${${long}?}`, `\${${long}!}`, `\${nope:-${long}`, `"${long}`]) {
+    assert.throws(
+      () => expandWord(text, () => undefined, "\\"),
+      (error: unknown) => error instanceof KbuildError && error.message.length < 600,
+    );
+  }
+});
+
 Words.run();
 
 const HeredocText = suite("a heredoc's content");
