@@ -1,6 +1,6 @@
 import { skipSpace, trimmedEnd } from "./characters.ts";
 import type { Escape } from "./directives.ts";
-import { findHeredocs, type HeredocBody, readHeredocBody } from "./heredoc.ts";
+import { findHeredocs, type HeredocBody, type HeredocHead, readHeredocBody } from "./heredoc.ts";
 import type { ParseWarning } from "./instructions.ts";
 import { LogicalLine, type Piece } from "./logical-line.ts";
 import type { SourceText } from "./source-text.ts";
@@ -40,14 +40,25 @@ export function* splitInstructions(
       });
     }
     const { line } = joined;
-    const heredocs = findHeredocs(line).map((head): HeredocBody => {
-      const body = readHeredocBody(line, head, number);
-      number = body.next;
-      return body;
-    });
+    const heads = findHeredocs(line);
+    const heredocs = heads.length === 0 ? NONE : readBodies(line, heads, number);
+    number = heredocs.at(-1)?.next ?? number;
     const end = heredocs.at(-1)?.end ?? line.offsetBehind(trimmedEnd(line.text, 0, line.text.length));
     yield { line, heredocs, end };
   }
+}
+
+/** Of the most instructions. */
+const NONE: readonly HeredocBody[] = [];
+
+/** The bodies of heredocs, one behind the other from line `first` on. */
+function readBodies(line: LogicalLine, heads: readonly HeredocHead[], first: number): readonly HeredocBody[] {
+  let number = first;
+  return heads.map((head) => {
+    const body = readHeredocBody(line, head, number);
+    number = body.next;
+    return body;
+  });
 }
 
 /** Where the first character of a line is; undefined for a comment and a blank line. */
