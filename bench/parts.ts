@@ -45,7 +45,8 @@ export function measureParse(signal: AbortSignal): Promise<string> {
       }
     }
     const over = times.long.map((time, round) => time - (times.short[round] ?? 0));
-    const isFine = median(over) <= PARSE_LIMIT;
+    // Whatever else the machine does only adds to a time: the least ones are nearest to what it costs.
+    const least = Math.min(...times.long) - Math.min(...times.short);
     return [
       `Parsing and planning ${LINES} lines; ${PARSE_ROUNDS} rounds; ${PARSE_LIMIT} ms may be taken.`,
       "",
@@ -55,7 +56,7 @@ export function measureParse(signal: AbortSignal): Promise<string> {
       row(`of ${LINES} lines`, times.long),
       row("the difference", over),
       "",
-      isFine ? "Within the limit." : "**Over the limit.**",
+      `The least times differ by ${least.toFixed(1)} ms. ${least <= PARSE_LIMIT ? "Within" : "**Over**"} the limit.`,
       "",
     ].join("\n");
   });
