@@ -8,7 +8,8 @@ import { bookkeeper } from "./accounting.ts";
 import { ENGINES, type Engine } from "./engines.ts";
 import { makeField } from "./field.ts";
 import { describeMachine, stealBetween, stealNow } from "./machine.ts";
-import { HELP, listing, type Options, parseOptions, UsageError } from "./options.ts";
+import { HELP, listing, type Options, type Part, parseOptions, UsageError } from "./options.ts";
+import { measureParse, measureScan } from "./parts.ts";
 import { personsOf } from "./person.ts";
 import { type Places, placesIn } from "./places.ts";
 import { report } from "./report.ts";
@@ -18,6 +19,17 @@ import { type Service, startRegistry } from "./services.ts";
 import { makeBases, makeContexts, type Setting } from "./setting.ts";
 
 const SUBJECT = "kbuild";
+
+function measurePart(part: Part, signal: AbortSignal): Promise<string> {
+  switch (part) {
+    case "sandbox":
+      return measureSandbox(signal);
+    case "parse":
+      return measureParse(signal);
+    case "scan":
+      return measureScan(signal);
+  }
+}
 
 /** Returns the exit status: 1 if an engine that took part failed. */
 async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
@@ -30,8 +42,8 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     process.stdout.write(listing());
     return 0;
   }
-  if (options === "sandbox") {
-    process.stdout.write(await measureSandbox(signal));
+  if (typeof options === "string") {
+    process.stdout.write(await measurePart(options, signal));
     return 0;
   }
   const { cases } = options;

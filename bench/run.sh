@@ -15,6 +15,12 @@ for word in "$@"; do
       npm_packages
       exec node --import tsx bench/main.ts "$word"
       ;;
+    --parse | --scan)
+      npm_packages
+      build_native
+      build_dist
+      exec node --import tsx bench/main.ts "$word"
+      ;;
   esac
 done
 

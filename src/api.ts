@@ -44,6 +44,8 @@ export type { Removal } from "./oci/images/remove.ts";
 export type { Descriptor, DiffId, Digest } from "./oci/types.ts";
 export type { Excerpt } from "./parser/checks/excerpt.ts";
 export type { Finding } from "./parser/checks/rule.ts";
+// Whoever puts a command line of their own around this shall not guess otherwise than the errors do.
+export { suggest } from "./parser/suggest.ts";
 
 // What a build does not need is loaded when it is asked for: a cached build is over in less time than loading it takes.
 

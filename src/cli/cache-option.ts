@@ -1,5 +1,5 @@
 import type { CacheSource, CacheTarget } from "../api.ts";
-import { similar } from "./similar.ts";
+import { suggest } from "../api.ts";
 import { badValue, boolean, csvFields, oneOf, type Parser } from "./values.ts";
 
 /** What docker has besides; each is refused by name until it comes. */
@@ -77,7 +77,7 @@ function check(given: ReadonlyMap<string, string>, keys: readonly string[], text
   for (const [key, value] of given) {
     if (keys.includes(key) || USUAL[key] === value) continue;
     if (USUAL[key] !== undefined) throw badValue(option, text, `${key}=${value} is not supported yet`);
-    const near = similar(key, keys);
+    const near = suggest(key, keys);
     throw badValue(option, text, `there is no ${key} here`, near ? `did you mean ${near}?` : undefined);
   }
 }

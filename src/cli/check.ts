@@ -1,11 +1,10 @@
-import { type CheckRule, KbuildError } from "../api.ts";
+import { type CheckRule, KbuildError, suggest } from "../api.ts";
 import { dockerfileOptionsOf } from "./build-request.ts";
 import { runCall } from "./call.ts";
 import { checkOptions } from "./check-options.ts";
 import { command } from "./command.ts";
 import { bounded, wrap } from "./help-text.ts";
 import type { Shell } from "./shell.ts";
-import { similar } from "./similar.ts";
 import { alignColumns } from "./table.ts";
 
 export const checkCommand = command({
@@ -54,7 +53,7 @@ async function tell(name: string, shell: Shell): Promise<void> {
 }
 
 function unknown(name: string, rules: readonly CheckRule[]): KbuildError {
-  const near = similar(
+  const near = suggest(
     name,
     rules.map((rule) => rule.name),
   );

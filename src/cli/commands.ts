@@ -1,6 +1,5 @@
-import { KbuildError } from "../api.ts";
+import { KbuildError, suggest } from "../api.ts";
 import type { Command } from "./command.ts";
-import { similar } from "./similar.ts";
 
 export interface CommandEntry {
   /** All of its names; the first is the one that help uses. */
@@ -133,7 +132,7 @@ function inGroup(
   if (second === undefined || second === "--help" || second === "-h") return entry("help", [group]);
   const found = commands.find(({ names }) => names.includes(`${group} ${second}`));
   if (found) return { load: found.load, rest: [...rest, ...globals] };
-  const near = similar(`${group} ${second}`, inside);
+  const near = suggest(`${group} ${second}`, inside);
   throw new KbuildError("usage.command", `kbuild ${group} ${second} is not there${near ? "" : " yet"}`, {
     hint: near ? `did you mean kbuild ${near}?` : `there is ${inside.map((name) => `kbuild ${name}`).join(", ")}`,
   });
@@ -147,7 +146,7 @@ function checkWord(word: string): void {
       hint: `to build a folder of that name: kbuild ./${word}`,
     });
   }
-  const near = similar(
+  const near = suggest(
     word,
     commands.flatMap(({ names }) => names.filter((name) => !name.includes(" "))),
   );

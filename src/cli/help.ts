@@ -1,9 +1,8 @@
-import { KbuildError } from "../api.ts";
+import { KbuildError, suggest } from "../api.ts";
 import { type Command, command } from "./command.ts";
 import type { CommandEntry } from "./commands.ts";
 import { besideColumn, bounded, entry, wrap } from "./help-text.ts";
 import { helpOptions } from "./options.ts";
-import { similar } from "./similar.ts";
 
 /** What `kbuild --help` prints, or with a group (`image`) its commands. */
 function overview(shown: readonly (readonly [string, CommandEntry])[], width: number, group?: string): string {
@@ -63,7 +62,7 @@ export function helpCommand(commands: readonly CommandEntry[]): Command {
 }
 
 function unknown(name: string, commands: readonly CommandEntry[]): KbuildError {
-  const near = similar(
+  const near = suggest(
     name,
     commands.flatMap(({ names }) => names),
   );

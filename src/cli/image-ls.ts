@@ -1,10 +1,9 @@
-import { KbuildError, type ListedImage } from "../api.ts";
+import { KbuildError, type ListedImage, suggest } from "../api.ts";
 import { command } from "./command.ts";
 import type { Values } from "./option-table.ts";
 import { imageLsOptions } from "./options.ts";
 import { ago, humanSize } from "./render/text.ts";
 import type { Shell } from "./shell.ts";
-import { similar } from "./similar.ts";
 import { printListing, type Row } from "./table.ts";
 import { goTime, shortId } from "./times.ts";
 import { badValue, boolean } from "./values.ts";
@@ -92,7 +91,7 @@ function unknownFilter(key: string, value: string): KbuildError {
       hint: `there is ${FILTERS.join(" and ")}`,
     });
   }
-  const near = similar(key, FILTERS);
+  const near = suggest(key, FILTERS);
   const hint = near ? `did you mean ${near}?` : `there is ${FILTERS.join(" and ")}`;
   return badValue("--filter", `${key}=${value}`, `there is no filter ${key}`, hint);
 }

@@ -1,6 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { KbuildError } from "../api.ts";
-import { similar } from "./similar.ts";
+import { KbuildError, suggest } from "../api.ts";
 import { boolean, type Parser } from "./values.ts";
 
 /** One option: what is typed, what it means, and what help says of it. */
@@ -149,7 +148,7 @@ function withoutSwitchValues(
 function unknownOption(command: string, table: OptionTable, typed: string): KbuildError {
   const name = typed.replace(/=.*$/s, "");
   const all = Object.values(table).flatMap(({ names }) => names.split(", ").filter((one) => one.startsWith("--")));
-  const near = similar(name, [...all, "--help"]) ?? all.find((one) => name.length > 3 && one.startsWith(name));
+  const near = suggest(name, [...all, "--help"]) ?? all.find((one) => name.length > 3 && one.startsWith(name));
   return new KbuildError("usage.option", `${name} is not an option of kbuild ${command}`, {
     hint: near ? `did you mean ${near}?` : `kbuild ${command} --help lists them`,
   });

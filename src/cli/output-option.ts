@@ -1,5 +1,5 @@
 import type { OutputOptions } from "../api.ts";
-import { similar } from "./similar.ts";
+import { suggest } from "../api.ts";
 import { badValue, boolean, csvFields, integer, oneOf, type Parser } from "./values.ts";
 
 const OPTION = "--output";
@@ -75,7 +75,7 @@ function checkKey(type: (typeof TYPES)[number], key: string, value: string, text
   if (KEYS[type].includes(key)) return;
   if (usual !== undefined) throw badValue(OPTION, text, `${key}=${value} is not supported yet`);
   if (LATER.includes(key) || key.startsWith("annotation")) throw badValue(OPTION, text, `${key} is not supported yet`);
-  const near = similar(key, KEYS[type]);
+  const near = suggest(key, KEYS[type]);
   throw badValue(
     OPTION,
     text,

@@ -1,10 +1,9 @@
-import { KbuildError, type PrunedItem, type PruneReport } from "../api.ts";
+import { KbuildError, type PrunedItem, type PruneReport, suggest } from "../api.ts";
 import { command } from "./command.ts";
 import type { Values } from "./option-table.ts";
 import { pruneOptions } from "./options.ts";
 import { humanSize, printable } from "./render/text.ts";
 import type { Shell } from "./shell.ts";
-import { similar } from "./similar.ts";
 import { badValue, duration } from "./values.ts";
 
 export const pruneCommand = command({
@@ -56,7 +55,7 @@ function filterOf({ filter = [] }: Typed): { unusedFor?: number; kinds?: readonl
     if (key === "until" || key === "unused-for") chosen.unusedFor = duration(value, `--filter ${key}`);
     else if (key === "type") chosen.kinds = [...(chosen.kinds ?? []), ...kindsOf(value)];
     else {
-      const near = similar(key, ["until", "type"]);
+      const near = suggest(key, ["until", "type"]);
       const hint = near ? `did you mean ${near}?` : "there is until and type";
       throw badValue("--filter", `${key}=${value}`, `there is no filter ${key}`, hint);
     }

@@ -1,6 +1,7 @@
 /** Values of options that are about RUN. What they may be is the engine's to judge; here they are only taken apart. */
+
 import type { BuildOptions, ExtraHost, ResourceRange, SecretSource } from "../api.ts";
-import { similar } from "./similar.ts";
+import { suggest } from "../api.ts";
 import { badValue, csvFields, integer, oneOf, type Parser, size } from "./values.ts";
 
 /** Modes that a sandbox can be asked for by. */
@@ -29,7 +30,7 @@ export const secret: Parser<GivenSecret> = (text, option) => {
     if (at < 1)
       throw badValue(option, text, `${JSON.stringify(field)} must be KEY=VALUE`, "--secret id=token,src=FILE");
     if (!SECRET_KEYS.includes(key)) {
-      const near = similar(key, SECRET_KEYS);
+      const near = suggest(key, SECRET_KEYS);
       throw badValue(
         option,
         text,

@@ -1,5 +1,4 @@
-import { KbuildError } from "../api.ts";
-import { similar } from "./similar.ts";
+import { KbuildError, suggest } from "../api.ts";
 
 /** From the text of an option to its value. Each throws `usage.option`, naming the option. */
 export type Parser<T> = (text: string, option: string) => T;
@@ -19,7 +18,7 @@ export function oneOf<const T extends string>(choices: readonly T[]): Parser<T> 
   return (text, option) => {
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
-    const near = similar(text, choices);
+    const near = suggest(text, choices);
     throw badValue(option, text, `this must be one of ${choices.join(", ")}`, near && `did you mean ${near}?`);
   };
 }

@@ -1,6 +1,7 @@
 import { KbuildError, type Location } from "../errors.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import type { Platform } from "../oci/types.ts";
+import { shown } from "../parser/characters.ts";
 import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../parser/instructions.ts";
 import { suggest } from "../parser/suggest.ts";
 import { expandWord } from "../parser/words.ts";
@@ -97,7 +98,7 @@ function planStage(
   const lookup = (name: string) => globals.get(name) ?? automatic.get(name);
   const image = expandInFrom(dockerfile, stage.from.image, lookup, globals, automatic).trim();
   if (image === "") {
-    throw new KbuildError("build.blankBase", `the base image ${stage.from.image.text} is blank`, {
+    throw new KbuildError("build.blankBase", `the base image ${shown(stage.from.image.text)} is blank`, {
       location: stage.from.image.location,
       source: dockerfile.source,
       hint: "give the ARG before FROM a default, or pass it with --build-arg",
@@ -125,7 +126,7 @@ function planStage(
 }
 
 function selfReference(dockerfile: Dockerfile, from: Word): KbuildError {
-  return new KbuildError("build.stageCircle", `the stage "${from.text}" cannot copy from itself`, {
+  return new KbuildError("build.stageCircle", `the stage "${shown(from.text)}" cannot copy from itself`, {
     location: from.location,
     source: dockerfile.source,
     hint: "files of this stage are there already; to copy from an image of that name, rename the stage",
@@ -150,7 +151,7 @@ function stagePlatform(
   try {
     return parsePlatform(text);
   } catch (cause) {
-    throw new KbuildError("build.platform", `"${text}" is not a platform`, {
+    throw new KbuildError("build.platform", `"${shown(text)}" is not a platform`, {
       location: word.location,
       source: dockerfile.source,
       hint: "a platform is written OS/ARCHITECTURE[/VARIANT], for instance linux/arm64",
@@ -176,11 +177,11 @@ function expandInFrom(
     const near = suggest(unknown, [...globals.keys(), ...automatic.keys()]);
     throw new KbuildError(
       "build.unknownVariable",
-      `FROM uses the variable ${unknown}, which is not declared before it`,
+      `FROM uses the variable ${shown(unknown)}, which is not declared before it`,
       {
         location: word.location,
         source: dockerfile.source,
-        hint: near === undefined ? `put ARG ${unknown}=… before the first FROM` : `did you mean ${near}?`,
+        hint: near === undefined ? `put ARG ${shown(unknown)}=… before the first FROM` : `did you mean ${near}?`,
       },
     );
   }
@@ -243,12 +244,12 @@ function findTarget(dockerfile: Dockerfile, stageNames: StageNames, target: stri
   if (found !== undefined) return found;
   const names = dockerfile.stages.flatMap((stage) => stage.from.name?.text ?? []);
   const near = suggest(wanted, names);
-  throw new KbuildError("build.unknownStage", `the Dockerfile has no stage named "${target}"`, {
+  throw new KbuildError("build.unknownStage", `the Dockerfile has no stage named "${shown(target)}"`, {
     hint:
       near !== undefined
         ? `did you mean ${near}?`
         : names.length > 0
-          ? `its stages are ${names.join(", ")}`
+          ? `its stages are ${shown(names.join(", "), 400)}`
           : "name a stage with FROM … AS NAME",
   });
 }
@@ -262,14 +263,15 @@ function findOrigin(name: string, names: StageNames, current: number, contextNam
 }
 
 /** The words of an instruction that may name a stage: `COPY --from`, `RUN --mount=…,from=`. */
-function* stageReferences(instruction: Instruction): IterableIterator<Word> {
-  if (instruction.kind === "COPY" && instruction.from !== undefined) yield instruction.from;
-  if (instruction.kind === "RUN") {
-    for (const mount of instruction.mounts) {
-      if ((mount.type === "bind" || mount.type === "cache") && mount.from !== undefined) yield mount.from;
-    }
-  }
+function stageReferences(instruction: Instruction): readonly Word[] {
+  if (instruction.kind === "COPY") return instruction.from === undefined ? NOTHING : [instruction.from];
+  if (instruction.kind !== "RUN" || instruction.mounts.length === 0) return NOTHING;
+  return instruction.mounts.flatMap((mount) =>
+    mount.type === "bind" || mount.type === "cache" ? (mount.from ?? NOTHING) : NOTHING,
+  );
 }
+
+const NOTHING: readonly Word[] = [];
 
 /**
  * The stage that a `--from` names, by number or by name; undefined when it names something else.
@@ -289,7 +291,7 @@ export function findStageReference(
   if (!/^\d+$/.test(wanted)) return undefined;
   const index = Number(wanted);
   if (index < stages.length) return index;
-  throw new KbuildError("build.unknownStage", `there is no stage number ${wanted}`, {
+  throw new KbuildError("build.unknownStage", `there is no stage number ${shown(wanted)}`, {
     location: from.location,
     source,
     hint: `the Dockerfile has ${stages.length} stage${stages.length === 1 ? "" : "s"}, numbered from 0`,
@@ -334,7 +336,7 @@ export function reachableStages(
 
 function stageCircle(dockerfile: Dockerfile, stages: readonly PlannedStage[], circle: readonly number[]): KbuildError {
   const names = circle.map((member) => stages[member]?.name ?? String(member));
-  return new KbuildError("build.stageCircle", `stages need each other in a circle: ${names.join(" -> ")}`, {
+  return new KbuildError("build.stageCircle", `stages need each other in a circle: ${shown(names.join(" -> "), 400)}`, {
     location: stages[circle[0] ?? 0]?.stage.from.location,
     source: dockerfile.source,
   });

@@ -42,11 +42,11 @@ export function trimSpace(text: string): string {
   return text.slice(start, trimmedEnd(text, start, text.length));
 }
 
-/** How many characters of a text a message shows. */
+/** How many characters of a text a message shows, unless it says otherwise. */
 const MOST_SHOWN = 60;
 
 /** A text for a message: a long one is cut, since whoever wrote it may have written a megabyte. */
-export function shown(text: string): string {
-  if (text.length <= MOST_SHOWN) return text;
-  return `${[...text.slice(0, 2 * MOST_SHOWN)].slice(0, MOST_SHOWN).join("")}…`;
+export function shown(text: string, most = MOST_SHOWN): string {
+  if (text.length <= most) return text;
+  return `${[...text.slice(0, 2 * most)].slice(0, most).join("")}…`;
 }

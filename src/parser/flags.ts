@@ -56,6 +56,9 @@ export const FLAGS: Readonly<Record<string, FlagTable>> = {
   },
 };
 
+/** Of the most instructions. */
+const NONE: readonly RawFlag[] = [];
+
 /**
  * Takes the flags off the front of an instruction's arguments: words that begin with `--`, until the first that does
  * not. A word `--` ends them. Quotes and backslashes are taken away here, whatever the Dockerfile's escape character.
@@ -65,23 +68,33 @@ export function splitFlags(
   start: number,
   end: number,
 ): { readonly flags: readonly RawFlag[]; readonly rest: number } {
-  const flags: RawFlag[] = [];
+  let flags: RawFlag[] | undefined;
   for (let at = start; ; ) {
     while (at < end && isSpace(text.charCodeAt(at))) at++;
-    if (!text.startsWith("--", at) || at + 2 > end) return { flags, rest: at };
+    if (!text.startsWith("--", at) || at + 2 > end) return { flags: flags ?? NONE, rest: at };
     const flag = readFlag(text, at, end);
     at = flag.end;
     if (flag.text !== "--") {
-      flags.push(flag);
+      if (flags === undefined) flags = [flag];
+      else flags.push(flag);
       continue;
     }
     while (at < end && isSpace(text.charCodeAt(at))) at++;
-    return { flags, rest: at };
+    return { flags: flags ?? NONE, rest: at };
   }
 }
 
+/** A flag in which nothing is quoted or escaped. */
+const PLAIN_FLAG = /[\w./:=,$@+-]*/y;
+
 /** `positions`, if given, gets the place in `text` of each character of the flag. */
 function readFlag(text: string, start: number, end: number, positions?: number[]): RawFlag {
+  PLAIN_FLAG.lastIndex = start;
+  PLAIN_FLAG.test(text);
+  const plainEnd = Math.min(PLAIN_FLAG.lastIndex, end);
+  if (positions === undefined && (plainEnd === end || isSpace(text.charCodeAt(plainEnd)))) {
+    return { text: text.slice(start, plainEnd), start, end: plainEnd };
+  }
   const parts: string[] = [];
   let quote: string | undefined;
   let at = start;
@@ -115,7 +128,6 @@ export interface ParsedFlags {
   boolean(name: string): boolean | undefined;
 }
 
-/** Of the most instructions. */
 const NO_FLAGS: ParsedFlags = { all: [], text: () => undefined, texts: () => [], boolean: () => undefined };
 
 /**
@@ -126,7 +138,8 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
   if (raw.length === 0) return NO_FLAGS;
   const table = FLAGS[keyword] ?? {};
   const all: Flag[] = [];
-  const seen = new Set<string>();
+  /** The first of each name. */
+  const named = new Map<string, Flag>();
   for (const item of raw) {
     const flag = readNameAndValue(line, item);
     const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
@@ -139,7 +152,8 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
         flagHint(keyword, flag.name, Object.keys(table)),
       );
     }
-    if (kind !== "texts" && seen.has(flag.name)) {
+    const before = named.get(flag.name);
+    if (kind !== "texts" && before !== undefined) {
       throw line.fault(
         "build.duplicateFlag",
         `--${flag.name} is given twice`,
@@ -148,17 +162,19 @@ export function parseFlags(line: LogicalLine, keyword: string, raw: readonly Raw
         "keep one of them",
       );
     }
-    seen.add(flag.name);
     checkValue(line, item, flag, kind);
     all.push(flag);
+    if (before === undefined) named.set(flag.name, flag);
   }
-  const values = (name: string): Word[] => all.flatMap((flag) => (flag.name === name ? (flag.value ?? []) : []));
   return {
     all,
-    text: (name) => values(name).find((value) => value.text !== ""),
-    texts: values,
+    text: (name) => {
+      const value = named.get(name)?.value;
+      return value?.text === "" ? undefined : value;
+    },
+    texts: (name) => (named.has(name) ? all.flatMap((flag) => (flag.name === name ? (flag.value ?? []) : [])) : []),
     boolean: (name) => {
-      const flag = all.find((candidate) => candidate.name === name);
+      const flag = named.get(name);
       return flag === undefined ? undefined : flag.value?.text.toLowerCase() !== "false";
     },
   };

@@ -33,12 +33,14 @@ export function compileGlob(pattern: string, spansFolders: boolean): State[] {
     if (character === "*") {
       at++;
       if (!spansFolders || characters[at] !== "*") {
-        states.push({ kind: "some" });
+        // Two of them in a row are no more than one.
+        if (states.at(-1)?.kind !== "some") states.push({ kind: "some" });
         continue;
       }
       at++;
       if (characters[at] === "/") at++;
-      states.push(at === characters.length ? { kind: "rest" } : { kind: "folders" });
+      if (at === characters.length) states.push({ kind: "rest" });
+      else if (states.at(-1)?.kind !== "folders") states.push({ kind: "folders" });
     } else if (character === "?") {
       at++;
       states.push({ kind: "one" });
@@ -98,6 +100,8 @@ function malformed(pattern: string, why: string): KbuildError {
 
 /** Whether the whole text matches; with `orParent`, also whether a folder that a path is in does. */
 export function matchGlob(states: readonly State[], text: string, orParent: boolean): boolean {
+  // Every other state takes a character, and a long pattern costs time on every path.
+  if (states.length > text.length && states.filter(takesOne).length > text.length) return false;
   const walk = new Walk(states);
   walk.enter(0);
   for (const character of text) {
@@ -105,6 +109,10 @@ export function matchGlob(states: readonly State[], text: string, orParent: bool
     if (!walk.step(character)) return false;
   }
   return walk.isDone;
+}
+
+function takesOne({ kind }: State): boolean {
+  return kind === "character" || kind === "one" || kind === "class";
 }
 
 /** The set of states that the text so far leads to. */

@@ -25,13 +25,16 @@ export interface HeredocBody {
   readonly next: number;
 }
 
+/** Of the most instructions. */
+const NONE: readonly HeredocHead[] = [];
+
 /**
  * Finds the heredocs that an instruction opens: words of the form `<<NAME`, `<<-NAME` and, for shells, `3<<NAME`. Only
  * RUN, COPY and ADD, alone or behind ONBUILD, have heredocs, and not in JSON form.
  */
-export function findHeredocs(line: LogicalLine): HeredocHead[] {
+export function findHeredocs(line: LogicalLine): readonly HeredocHead[] {
   const { text } = line;
-  if (!text.includes("<<")) return [];
+  if (!text.includes("<<")) return NONE;
   const keywordStart = skipSpace(text, 0, text.length);
   let argumentsStart = keywordEnd(text, keywordStart);
   let keyword = text.slice(keywordStart, argumentsStart).toUpperCase();

@@ -73,7 +73,11 @@ export function compileRules(patterns: readonly string[]): CompiledRules {
  * @throws KbuildError `build.pattern` when one is malformed
  */
 export function compileIgnoreLines(lines: readonly IgnoreLine[]): CompiledRules {
-  return lines.map(({ pattern, negated }) => compileRule(pattern, negated));
+  const last = new Map(lines.map(({ pattern }, number) => [pattern, number]));
+  // Where a later rule has the same pattern, this one is never what decides.
+  return lines.map(({ pattern, negated }, number) =>
+    last.get(pattern) === number ? compileRule(pattern, negated) : { negated, matches: () => false },
+  );
 }
 
 /**
@@ -109,7 +113,7 @@ function matcher(pattern: string, states: readonly State[]): (path: string) => b
   if (!pattern.includes("\\")) {
     if (isPlain(states)) return (path) => path === pattern || path.startsWith(`${pattern}/`);
     // `**` in front of plain text, without a slash between them, means any path that ends so, even within a name.
-    if (first?.kind === "folders" && isPlain(more)) {
+    if (first?.kind === "folders" && isPlain(more) && !pattern.includes("*", 2)) {
       const text = pattern.slice(2);
       return text.startsWith("/")
         ? (path) => `/${path}/`.includes(`${text}/`)

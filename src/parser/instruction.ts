@@ -32,6 +32,8 @@ const KEYWORDS: readonly Instruction["kind"][] = [
   "WORKDIR",
 ];
 
+const KINDS: ReadonlyMap<string, Instruction["kind"]> = new Map(KEYWORDS.map((keyword) => [keyword, keyword]));
+
 /**
  * Parses one instruction. Dockerfile reference, one section for each.
  * @throws KbuildError `build.unknownInstruction`, `build.parse` and finer codes, with the place
@@ -46,52 +48,54 @@ export function parseInstruction(
 
 function parseStatement(raw: RawInstruction, statement: Statement): Instruction {
   const { line, start, keywordEnd, end } = statement;
-  const kind = KEYWORDS.find((keyword) => keyword === statement.keyword);
+  const kind = KINDS.get(statement.keyword);
   if (kind === undefined) throw unknownInstruction(statement);
-  const common = {
-    location: line.source.location(line.offset(start), statement.fileEnd),
-    text: `${kind} ${line.text.slice(skipSpace(line.text, keywordEnd, end), end)}`.trimEnd(),
-    keyword: line.text.slice(start, keywordEnd),
-    comments: raw.comments,
-    emptyContinuation: raw.emptyContinuation,
-  };
+  const location = line.source.location(line.offset(start), statement.fileEnd);
+  const text = textOf(kind, line.text.slice(skipSpace(line.text, keywordEnd, end), end));
+  const keyword = line.text.slice(start, keywordEnd);
+  const { comments, emptyContinuation } = raw;
   switch (kind) {
     case "FROM":
-      return { kind, ...common, ...parseFrom(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ...parseFrom(statement) };
     case "ARG":
       statement.flags();
-      return { kind, ...common, items: parseArguments(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, items: parseArguments(statement) };
     case "ENV":
     case "LABEL":
       statement.flags();
-      return { kind, ...common, pairs: parsePairs(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, pairs: parsePairs(statement) };
     case "COPY":
     case "ADD":
-      return { kind, ...common, ...parseCopy(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ...parseCopy(statement) };
     case "RUN":
-      return { kind, ...common, ...parseRun(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ...parseRun(statement) };
     case "CMD":
     case "ENTRYPOINT":
-      return { kind, ...common, command: parseCommand(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, command: parseCommand(statement) };
     case "SHELL":
-      return { kind, ...common, words: parseShell(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, words: parseShell(statement) };
     case "WORKDIR":
-      return { kind, ...common, path: parseOne(statement, "PATH") };
+      return { kind, location, text, keyword, comments, emptyContinuation, path: parseOne(statement, "PATH") };
     case "USER":
-      return { kind, ...common, user: parseOne(statement, "USER[:GROUP]") };
+      return { kind, location, text, keyword, comments, emptyContinuation, user: parseOne(statement, "USER[:GROUP]") };
     case "EXPOSE":
-      return { kind, ...common, ports: parseExpose(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ports: parseExpose(statement) };
     case "VOLUME":
-      return { kind, ...common, paths: parseVolume(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, paths: parseVolume(statement) };
     case "STOPSIGNAL":
-      return { kind, ...common, signal: parseOne(statement, "SIGNAL") };
+      return { kind, location, text, keyword, comments, emptyContinuation, signal: parseOne(statement, "SIGNAL") };
     case "MAINTAINER":
-      return { kind, ...common, name: parseOne(statement, "NAME").text };
+      return { kind, location, text, keyword, comments, emptyContinuation, name: parseOne(statement, "NAME").text };
     case "HEALTHCHECK":
-      return { kind, ...common, ...parseHealthcheck(statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ...parseHealthcheck(statement) };
     case "ONBUILD":
-      return { kind, ...common, ...parseOnbuild(raw, statement) };
+      return { kind, location, text, keyword, comments, emptyContinuation, ...parseOnbuild(raw, statement) };
   }
+}
+
+/** An instruction as one line, with its keyword in upper case. */
+function textOf(kind: string, rest: string): string {
+  return rest === "" ? kind : `${kind} ${rest}`;
 }
 
 /** WORKDIR, USER, STOPSIGNAL and MAINTAINER take the whole rest of the line, spaces and all. */

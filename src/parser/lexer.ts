@@ -1,7 +1,7 @@
 import type { Location } from "../errors.ts";
 import { skipSpace, trimmedEnd, trimSpace } from "./characters.ts";
 import type { Escape } from "./directives.ts";
-import { findHeredocs, type HeredocBody, readHeredocBody } from "./heredoc.ts";
+import { findHeredocs, type HeredocBody, type HeredocHead, readHeredocBody } from "./heredoc.ts";
 import { LogicalLine, type Piece } from "./logical-line.ts";
 import type { SourceText } from "./source-text.ts";
 
@@ -41,12 +41,9 @@ export function* splitInstructions(
     const joined = joinLines(source, number, start, escapeCharacter);
     number = joined.next;
     const { line, emptyContinuation } = joined;
-    const heredocs: HeredocBody[] = [];
-    for (const head of findHeredocs(line)) {
-      const body = readHeredocBody(line, head, number);
-      heredocs.push(body);
-      number = body.next;
-    }
+    const heads = findHeredocs(line);
+    const heredocs = heads.length === 0 ? NO_BODIES : readBodies(line, heads, number);
+    number = heredocs.at(-1)?.next ?? number;
     const end = heredocs.at(-1)?.end ?? line.offsetBehind(trimmedEnd(line.text, 0, line.text.length));
     yield { line, heredocs, end, comments, emptyContinuation };
     comments = [];
@@ -57,6 +54,19 @@ export function* splitInstructions(
 function commentAt(source: SourceText, number: number): string {
   const end = source.lineEnd(number);
   return trimSpace(source.text.slice(skipSpace(source.text, source.lineStart(number), end) + 1, end));
+}
+
+/** Of the most instructions. */
+const NO_BODIES: readonly HeredocBody[] = [];
+
+/** The bodies of heredocs, one behind the other from line `first` on. */
+function readBodies(line: LogicalLine, heads: readonly HeredocHead[], first: number): readonly HeredocBody[] {
+  let number = first;
+  return heads.map((head) => {
+    const body = readHeredocBody(line, head, number);
+    number = body.next;
+    return body;
+  });
 }
 
 /** Where the first character of a line is; undefined for a comment and a blank line. */
@@ -73,27 +83,35 @@ function joinLines(
   start: number,
   escapeCharacter: Escape,
 ): { readonly line: LogicalLine; readonly next: number; readonly emptyContinuation: Location | undefined } {
-  const pieces: Piece[] = [];
-  let length = 0;
+  let { piece, continues } = readPiece(source, first, start, 0, escapeCharacter);
+  const pieces = [piece];
   let hasBlank = false;
   let number = first;
-  /** Adds a line, from `offset` on; says whether the next one continues it. */
-  const add = (offset: number): boolean => {
-    const end = lineEndWithoutReturn(source, number, offset);
-    const cut = continuation(source.text, offset, end, escapeCharacter);
-    pieces.push({ start: length, offset, length: (cut ?? end) - offset });
-    length += (cut ?? end) - offset;
-    return cut !== undefined;
-  };
-  for (let isContinued = add(start); isContinued && number + 1 < source.lineCount; ) {
+  while (continues && number + 1 < source.lineCount) {
     number++;
-    if (contentStart(source, number) !== undefined) isContinued = add(source.lineStart(number));
-    else if (isLastEmpty(source, number)) break;
+    if (contentStart(source, number) !== undefined) {
+      const length = piece.start + piece.length;
+      ({ piece, continues } = readPiece(source, number, source.lineStart(number), length, escapeCharacter));
+      pieces.push(piece);
+    } else if (isLastEmpty(source, number)) break;
     else if (isBlankLine(source, number)) hasBlank = true;
   }
   // BuildKit tells the line that it has read up to, and so do we: places are compared.
   const emptyContinuation = hasBlank ? source.location(source.lineStart(number), source.lineEnd(number)) : undefined;
   return { line: new LogicalLine(source, pieces), next: number + 1, emptyContinuation };
+}
+
+/** A line from `offset` on, which has `length` characters before it, and whether the next one continues it. */
+function readPiece(
+  source: SourceText,
+  number: number,
+  offset: number,
+  length: number,
+  escapeCharacter: Escape,
+): { readonly piece: Piece; readonly continues: boolean } {
+  const end = lineEndWithoutReturn(source, number, offset);
+  const cut = continuation(source.text, offset, end, escapeCharacter);
+  return { piece: { start: length, offset, length: (cut ?? end) - offset }, continues: cut !== undefined };
 }
 
 /** What follows the last line end is a line only if it holds something. */

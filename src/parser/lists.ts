@@ -79,12 +79,13 @@ export function parseCopy(statement: Statement): Copy {
     );
   }
   checkHeredocs(statement, words);
-  const bodies = new Map(statement.heredocs.map((body) => [body.head.start, body]));
+  const bodies =
+    statement.heredocs.length === 0 ? undefined : new Map(statement.heredocs.map((body) => [body.head.start, body]));
   const sources: Word[] = [];
   const inline: Heredoc[] = [];
   const order: ({ source: number } | { heredoc: number })[] = [];
   for (const { text, location, start } of words.slice(0, -1)) {
-    const body = bodies.get(start);
+    const body = bodies?.get(start);
     if (body === undefined) {
       order.push({ source: sources.length });
       sources.push({ text, location });

@@ -104,6 +104,9 @@ function blankName({ keyword, line }: Statement, word: Span): KbuildError {
   );
 }
 
+/** Characters that end no word and quote nothing. */
+const PLAIN = /[\w./:=,$@+-]+/y;
+
 /** Words between white space that is neither quoted nor escaped; quotes and escapes stay in them. */
 function splitQuoted(statement: Statement): Span[] {
   const { line, end } = statement;
@@ -111,6 +114,12 @@ function splitQuoted(statement: Statement): Span[] {
   let start: number | undefined;
   let quote: string | undefined;
   for (let at = statement.rest; at < end; at++) {
+    PLAIN.lastIndex = at;
+    if (PLAIN.test(line.text)) {
+      start ??= at;
+      at = Math.min(PLAIN.lastIndex, end) - 1;
+      continue;
+    }
     const character = line.text[at];
     if (quote === undefined && isSpace(line.text.charCodeAt(at))) {
       if (start !== undefined) spans.push({ start, end: at });

@@ -13,13 +13,7 @@ type Run = Omit<RunInstruction, "kind" | keyof Common>;
  */
 export function parseRun(statement: Statement): Run {
   const flags = statement.flags().all;
-  const named = (name: string) => flags.filter((flag) => flag.name === name);
-  const options = {
-    mounts: named("mount").map((flag) => parseMount(statement, withValue(statement, flag))),
-    network: choice(statement, named("network"), ["default", "none", "host"]),
-    security: choice(statement, named("security"), ["sandbox", "insecure"]),
-    devices: named("device").flatMap((flag) => withValue(statement, flag).value ?? []),
-  };
+  const options = flags.length === 0 ? NO_OPTIONS : readOptions(statement, flags);
   const command = readCommand(statement, statement.rest);
   if (command.form === "exec" && command.words.length === 0) {
     throw faultOf(statement, "build.parse", "RUN has no command", "write RUN COMMAND");
@@ -28,6 +22,20 @@ export function parseRun(statement: Statement): Run {
   const [first, ...more] = statement.heredocs;
   const isScript = first?.head.start === statement.rest && first.head.end === statement.end && more.length === 0;
   return { command, heredocs: statement.heredocs.map(({ heredoc }) => heredoc), isScript, ...options };
+}
+
+type Options = Pick<Run, "mounts" | "network" | "security" | "devices">;
+
+const NO_OPTIONS: Options = { mounts: [], network: undefined, security: undefined, devices: [] };
+
+function readOptions(statement: Statement, flags: readonly Flag[]): Options {
+  const named = (name: string) => flags.filter((flag) => flag.name === name);
+  return {
+    mounts: named("mount").map((flag) => parseMount(statement, withValue(statement, flag))),
+    network: choice(statement, named("network"), ["default", "none", "host"]),
+    security: choice(statement, named("security"), ["sandbox", "insecure"]),
+    devices: named("device").flatMap((flag) => withValue(statement, flag).value ?? []),
+  };
 }
 
 function withValue(statement: Statement, flag: Flag): Flag {

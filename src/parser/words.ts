@@ -11,6 +11,9 @@ const DEEPEST = 100;
 /** An expansion may add so many characters to a text: variables that double each other end here, not in memory. */
 const MOST_ADDED = 2 ** 20;
 
+/** Characters of what a Dockerfile itself has to say about a variable that is missing. */
+const MOST_TOLD = 400;
+
 /**
  * Expands variables in a word and takes its quotes and escapes away. Dockerfile reference, "Environment replacement".
  * `onUnset` is told every variable without a value that the result depends on and that has no default.
@@ -270,7 +273,8 @@ class Expansion {
     if (operator === "?" && !isSet) {
       if (this.#unused > 0) return "";
       const state = value === undefined ? "not set" : "blank";
-      throw fault(word === "" ? `the variable ${name} is ${state}` : `the variable ${name} is ${state}: ${word}`);
+      const message = `the variable ${shown(name)} is ${state}`;
+      throw fault(word === "" ? message : `${message}: ${shown(word, MOST_TOLD)}`);
     }
     if (isWordUsed) return word;
     return operator === "+" ? "" : (value ?? "");

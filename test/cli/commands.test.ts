@@ -2,7 +2,6 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { commands } from "../../src/cli/commands.ts";
 import { widthOf } from "../../src/cli/render/text.ts";
-import { similar } from "../../src/cli/similar.ts";
 import { version } from "../../src/cli/version.ts";
 import { KbuildError } from "../../src/errors.ts";
 import { runCommand } from "../support/fake-shell.ts";
@@ -176,18 +175,5 @@ Commands("no line of any help is wider than the terminal, and none has codes", a
     assert.is(await command.help(10), await command.help(40), "below forty columns it stays as it is");
   }
 });
-
-for (const [text, candidates, expected] of [
-  ["biuld", ["build", "bull"], "build"],
-  ["--tga", ["--tag", "--target"], "--tag"],
-  ["x", ["build"], undefined],
-  ["", ["build"], undefined],
-  ["histroy", ["history"], "history"],
-  ["z".repeat(1000), ["build"], undefined],
-] as const) {
-  Commands(`what is meant by ${text.slice(0, 10)}`, () => {
-    assert.is(similar(text, candidates), expected);
-  });
-}
 
 Commands.run();

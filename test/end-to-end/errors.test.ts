@@ -55,6 +55,22 @@ const rows: readonly Row[] = [
     says: [/FROM/],
   },
   {
+    name: "a trigger that copies from the stage that it runs in",
+    files: { Dockerfile: "FROM scratch AS a\nONBUILD COPY --from=b /x /y\nFROM a AS b\nENV A=b\n" },
+    status: 1,
+    place: "Dockerfile",
+    says: [/circle: b -> b/],
+  },
+  {
+    name: "a trigger that copies from a stage that waits for it",
+    files: {
+      Dockerfile: "FROM scratch AS a\nONBUILD COPY --from=c /x /y\nFROM a AS b\nENV A=b\nFROM b AS c\nENV A=c\n",
+    },
+    status: 1,
+    place: "Dockerfile",
+    says: [/circle: b -> c -> b/],
+  },
+  {
     name: "an unknown stage",
     files: { Dockerfile: "FROM scratch AS build\nCOPY a /\nFROM scratch\nCOPY --from=biuld /a /\n", a: "" },
     status: 3,

@@ -180,6 +180,16 @@ Config("variables may bring several ports", () => {
   assert.equal(Object.keys(config.ExposedPorts ?? {}), ["80/tcp", "81/udp", "82/udp", "7/tcp"]);
 });
 
+Config("a message does not repeat what is long", () => {
+  const long = "9".repeat(10_000);
+  for (const line of [`STOPSIGNAL ${long}`, `EXPOSE ${long}`, `EXPOSE 1/${long}`, `EXPOSE ${long}:1:1`]) {
+    assert.throws(
+      () => applied(line),
+      (error: unknown) => error instanceof KbuildError && error.message.length < 300,
+    );
+  }
+});
+
 for (const [line, code] of [
   ["EXPOSE abc", "build.port"],
   ["EXPOSE 65536", "build.port"],

@@ -101,6 +101,13 @@ Reading("a rule is known by its place in the list", () => {
   assert.equal(isIgnored(rules, "x"), { ignored: false });
 });
 
+Reading("the last of equal rules decides", () => {
+  const rules = compileIgnoreLines(parseIgnoreFile("a*\n!a*\n*\n!b\nb\na*\n"));
+  assert.equal(isIgnored(rules, "ab"), { ignored: true, rule: 5 });
+  assert.equal(isIgnored(rules, "b"), { ignored: true, rule: 4 });
+  assert.equal(isIgnored(rules, "c"), { ignored: true, rule: 2 });
+});
+
 Reading.run();
 
 const Rules = suite("ignore rules");

@@ -1,6 +1,4 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what Dockerfiles are written in
-import * as fs from "node:fs";
-import * as path from "node:path";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,7 +7,7 @@ import type { Finding } from "../../src/parser/checks/rule.ts";
 import type { Dockerfile } from "../../src/parser/instructions.ts";
 import { parseDockerfile } from "../../src/parser/parser.ts";
 import { checked } from "../support/checked.ts";
-import { HOME } from "../support/workspace.ts";
+import { REAL } from "../support/dockerfiles.ts";
 import { lineLengths, misplaced, placesIn, textAt } from "./places.ts";
 
 const Properties = suite("whatever the text is");
@@ -40,11 +38,6 @@ function findingsIn(source: string): readonly Finding[] {
     return [];
   }
 }
-
-const cases = JSON.parse(fs.readFileSync(path.join(HOME, "test/conformance/cases.json"), "utf8")) as {
-  cases: { dockerfile: string }[];
-};
-const real = cases.cases.map(({ dockerfile }) => dockerfile);
 
 const pieces = fc.constantFrom(
   ..."\\|\n|\r\n|\t| |#|`|'|\"|[|]|{|}|$|=|,|:|<|--|é|😀|\ud83d|\ude00|\u0000|\u2028|\u00a0|\ufeff".split("|"),
@@ -79,7 +72,7 @@ Properties("a Dockerfile that was changed here and there is, too", () => {
     put: fc.option(pieces),
   });
   fc.assert(
-    fc.property(fc.constantFrom(...real), fc.array(change, { minLength: 1, maxLength: 5 }), (source, changes) => {
+    fc.property(fc.constantFrom(...REAL), fc.array(change, { minLength: 1, maxLength: 5 }), (source, changes) => {
       let text = source;
       for (const { at, cut, put } of changes) {
         const offset = Math.floor(at * text.length);
@@ -92,7 +85,7 @@ Properties("a Dockerfile that was changed here and there is, too", () => {
 });
 
 Properties("words that are written out stand where their places say", () => {
-  for (const source of real) {
+  for (const source of REAL) {
     const file = check(source);
     const words = (file?.stages ?? []).flatMap(({ instructions, from }) => [
       from.image,
@@ -120,7 +113,7 @@ Properties("words that are written out stand where their places say", () => {
 Properties("CRLF and LF say the same, and so do comments and blank lines more or less", () => {
   const essence = (file: Dockerfile | undefined) =>
     file?.stages.map(({ from, instructions }) => [from.text, ...instructions.map(({ text }) => text)]);
-  for (const source of real) {
+  for (const source of REAL) {
     const file = check(source);
     if (file === undefined || source.includes("<<")) continue;
     assert.equal(essence(check(source.replace(/\r?\n/g, "\r\n"))), essence(file), source);

@@ -1,5 +1,5 @@
 import type { KbuildError } from "../../api.ts";
-import { similar } from "../similar.ts";
+import { suggest } from "../../api.ts";
 import { templateFault } from "./fault.ts";
 import { described, entriesOf, Refusal, type TemplateFunction } from "./functions.ts";
 import type { Node, Operand, Pipe } from "./parser.ts";
@@ -204,7 +204,7 @@ class Evaluation {
     if (!isStruct(value)) throw this.#fault(at, `${described(value)} has no field ${name}`);
     if (Object.hasOwn(value, name)) return value[name];
     const names = Object.keys(value);
-    const near = similar(name, names) ?? names.find((other) => other.toLowerCase() === name.toLowerCase());
+    const near = suggest(name, names);
     throw this.#fault(
       at,
       `there is no field ${name}`,

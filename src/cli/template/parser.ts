@@ -1,4 +1,4 @@
-import { similar } from "../similar.ts";
+import { suggest } from "../../api.ts";
 import { templateFault } from "./fault.ts";
 import { type Token, tokensOf } from "./lexer.ts";
 import type { Value } from "./values.ts";
@@ -278,7 +278,7 @@ class Parser {
   }
 
   #unknownFunction(token: Token): Error {
-    const near = similar(token.text, this.#functions);
+    const near = suggest(token.text, [...this.#functions]);
     const hint = near ? `did you mean ${near}?` : `a field begins with a dot: .${token.text}`;
     return templateFault(this.#template, token.at, `there is no function ${token.text}`, hint);
   }

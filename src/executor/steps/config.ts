@@ -141,7 +141,7 @@ function expose(instruction: ExposeInstruction, config: ContainerConfig, expandM
 
 function parsePort(text: string, word: Word): string[] {
   const wrong = (why: string) =>
-    new KbuildError("build.port", `"${text}" is not a port: ${why}`, {
+    new KbuildError("build.port", `"${shown(text)}" is not a port: ${why}`, {
       location: word.location,
       hint: "write PORT, PORT/udp or FIRST-LAST, for instance EXPOSE 80 443/tcp 8000-8010/udp",
     });
@@ -149,7 +149,8 @@ function parsePort(text: string, word: Word): string[] {
   // A slash with nothing behind it says no other protocol than none does, as docker has it.
   const protocol = (slash < 0 ? "" : text.slice(slash + 1)).toLowerCase() || "tcp";
   const [port = "", host = "", ...address] = (slash < 0 ? text : text.slice(0, slash)).split(":").reverse();
-  if (!["tcp", "udp", "sctp"].includes(protocol)) throw wrong(`the protocol is ${protocol}, not tcp, udp or sctp`);
+  if (!["tcp", "udp", "sctp"].includes(protocol))
+    throw wrong(`the protocol is ${shown(protocol)}, not tcp, udp or sctp`);
   const [first, last] = portRange(port, wrong);
   if (host !== "") {
     const [hostFirst, hostLast] = portRange(host, wrong);
@@ -220,7 +221,7 @@ function checkSignal(text: string, word: Word): void {
   const isNumber = /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 64;
   const name = text.toUpperCase().replace(/^SIG/, "");
   if (isNumber || SIGNALS.has(name) || /^RT(MIN\+([1-9]|1[0-5])|MAX-([1-9]|1[0-4]))$/.test(name)) return;
-  throw new KbuildError("build.signal", `"${text}" is not a signal`, {
+  throw new KbuildError("build.signal", `"${shown(text)}" is not a signal`, {
     location: word.location,
     hint: "write a name such as SIGTERM or a number from 1 to 64",
   });
