@@ -101,7 +101,7 @@ function printCopy(instruction: CopyInstruction): string {
     ["checksum", instruction.checksum?.text],
     ["link", instruction.link ? "true" : undefined],
     ["parents", instruction.parents ? "true" : undefined],
-    ["keep-git-dir", instruction.keepGitDir ? "true" : undefined],
+    ["keep-git-dir", instruction.keepGitDir === undefined ? undefined : String(instruction.keepGitDir)],
     ["unpack", unpack === undefined ? undefined : String(unpack)],
     ...instruction.exclude.map(({ text }): Flag => ["exclude", text]),
   ];
