@@ -46,6 +46,16 @@ export const DEFAULT_FILES = [
 
 /** @throws KbuildError `build.bake` */
 export async function readDefinitions(inputs: BakeInputs): Promise<Definitions> {
+  try {
+    return await read(inputs);
+  } catch (error) {
+    // Whoever makes a file can nest what is in it in many ways; the stack ends before all of them are thought of.
+    if (!(error instanceof RangeError)) throw error;
+    throw new KbuildError("build.bake", "the files are nested too deeply", { cause: error });
+  }
+}
+
+async function read(inputs: BakeInputs): Promise<Definitions> {
   const sources = inputs.files.map(({ name, text }) => ({ kind: kindOf(name, text), source: new Source(name, text) }));
   const compose = sources.filter(({ kind }) => kind === "compose").map(({ source }) => source);
   const others = sources.filter(({ kind }) => kind !== "compose");

@@ -132,6 +132,18 @@ for (const [expression, expected] of faults) {
   });
 }
 
+for (const [what, expression] of [
+  ["sum", `1${"+1".repeat(100_000)}`],
+  ["way", `n${".x".repeat(100_000)}`],
+  ["row of signs", `${"!".repeat(100_000)}true`],
+  ["list in lists", "[".repeat(100_000)],
+  ["condition", "true ? 1 : ".repeat(100_000)],
+] as const) {
+  Expressions(`a ${what} without end is refused`, async () =>
+    assert.match(await failure(computed(expression, BEFORE)), /nested too deeply/),
+  );
+}
+
 Expressions("a function that calls itself is refused", async () => {
   const file = 'function "f" {\n  params = [x]\n  result = f(x)\n}\nvariable "x" { default = f(1) }\n';
   assert.match(await failure(computed("1", file)), /^docker-bake\.hcl:3:12: the function f calls itself$/);

@@ -28,7 +28,7 @@ const rows: readonly (readonly [expression: string, expected: unknown])[] = [
   // Texts
   ['upper("aß")', "ASS"],
   ['lower("AÉ")', "aé"],
-  ['title("hello world-wide don\'t")', "Hello World-Wide Don't"],
+  ['title("hello world-wide don\'t")', "Hello World-Wide Don'T"],
   ['strlen("añ👨‍👩‍👧")', 3],
   ['byteslen("é")', 2],
   ['reverse("abc")', "cba"],
@@ -39,6 +39,7 @@ const rows: readonly (readonly [expression: string, expected: unknown])[] = [
   ['trimsuffix("a.tar", ".tar")', "a"],
   ['replace("1.2.3", ".", "-")', "1-2-3"],
   ['replace("a(b", "(", "$&")', "a$&b"],
+  ['replace("ab", "", "-")', "-a-b-"],
   ['indent(2, "a\\nb")', "a\n  b"],
   ['substr("hello", 1, 3)', "ell"],
   ['substr("hello", -3, -1)', "llo"],

@@ -305,7 +305,8 @@ Targets("the JSON form says the same, functions and validations included", async
     variable: { V: { default: "1", validation: [{ condition: '${V != ""}', error_message: "no V" }] } },
     function: { tag: { params: ["n"], result: "${n}:${V}" } },
     group: { default: { targets: ["x"] } },
-    target: { x: { name: "x-${v}", matrix: { v: ["a", "b"] }, tags: ['${tag("x")}-${v}'] } },
+    "//": "a remark",
+    target: { x: { "//": "another", name: "x-${v}", matrix: { v: ["a", "b"] }, tags: ['${tag("x")}-${v}'] } },
   };
   const files = { "docker-bake.json": JSON.stringify(json) };
   assert.equal((await planOf(files)).target["x-b"]?.tags, ["x:1-b"]);

@@ -11,7 +11,8 @@ const SPACE = /^[\s\u0085]+|[\s\u0085]+$/g;
 export const TEXT_FUNCTIONS: FunctionTable = {
   upper: ofText((text) => text.toUpperCase()),
   lower: ofText((text) => text.toLowerCase()),
-  title: ofText((text) => text.replace(/(?<![\p{L}\p{N}_'])\p{L}/gu, (letter) => letter.toUpperCase())),
+  // As Go's strings.Title: a word begins behind blanks and behind signs of ASCII, an apostrophe too.
+  title: ofText((text) => text.replace(/(?<![\p{L}\p{N}_]|(?!\s)\P{ASCII})\p{L}/gu, (letter) => letter.toUpperCase())),
   strlen: ofText((text) => graphemes(text).length),
   byteslen: ofText((text) => Buffer.byteLength(text)),
   reverse: ofText((text) => graphemes(text).reverse().join("")),
@@ -29,7 +30,9 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   trimsuffix: ofTexts(2, ([text = "", suffix = ""]) =>
     suffix !== "" && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text,
   ),
-  replace: ofTexts(3, ([text = "", from = "", to = ""]) => text.split(from).join(to)),
+  replace: ofTexts(3, ([text = "", from = "", to = ""]) =>
+    from === "" ? ["", ...text, ""].join(to) : text.split(from).join(to),
+  ),
   indent: taking(2, 2, (values, site) => {
     const spaces = toNumber(given(values, 0), site.operand(0));
     if (!Number.isInteger(spaces) || spaces < 0 || spaces > 10_000) throw wrong(site, 0, "this is no number of spaces");

@@ -5,13 +5,11 @@ import { templateExpression } from "./templates.ts";
 /** What is nested more deeply is refused. */
 const DEEPEST = 200;
 
-/** Types whose members are blocks, with so many labels. */
-const BLOCKS: ReadonlyMap<string, number> = new Map([
-  ["target", 1],
-  ["group", 1],
-  ["variable", 1],
-  ["function", 1],
-]);
+/** The name of members that are remarks. HCL JSON syntax specification, "Bodies". */
+const COMMENT = "//";
+
+/** Types whose members are blocks, by their names. */
+const BLOCKS: ReadonlySet<string> = new Set(["target", "group", "variable", "function"]);
 
 /** Parts of blocks that are blocks themselves. */
 const INNER_BLOCKS: ReadonlyMap<string, ReadonlySet<string>> = new Map([["variable", new Set(["validation"])]]);
@@ -39,6 +37,7 @@ export function parseJsonBody(source: Source): Body {
   const attributes: Attribute[] = [];
   const blocks: Block[] = [];
   for (const { name, place, value } of whole.members) {
+    if (name === COMMENT) continue;
     if (BLOCKS.has(name)) blocks.push(...labelled(name, place, value));
     else attributes.push({ name, place, value: expressionOf(value) });
   }
@@ -66,6 +65,7 @@ function bodies(type: string, value: Json): Body[] {
   const attributes: Attribute[] = [];
   const blocks: Block[] = [];
   for (const { name, place, value: member } of value.members) {
+    if (name === COMMENT) continue;
     if (inner?.has(name)) {
       for (const body of bodies(name, member)) blocks.push({ type: name, labels: [], body, place });
     } else {
