@@ -13,6 +13,7 @@ import {
 } from "./attributes.ts";
 import { attributeValue } from "./definitions.ts";
 import { namesMatching } from "./patterns.ts";
+import { sortedSpec } from "./specs.ts";
 
 /** One `--set PATTERN.KEY[.NAME][+]=VALUE`, several of one key taken together. */
 export interface Override {
@@ -145,9 +146,9 @@ function pushed(outputs: readonly Spec[], push: boolean): readonly Spec[] {
   if (!push) {
     return outputs
       .filter(({ type }) => type !== "registry")
-      .map((output) => (output.type === "image" ? { ...output, push: "false" } : output));
+      .map((output) => (output.type === "image" ? sortedSpec({ ...output, push: "false" }) : output));
   }
-  const changed = outputs.map((output) => (output.type === "image" ? { ...output, push: "true" } : output));
+  const changed = outputs.map((output) => (output.type === "image" ? sortedSpec({ ...output, push: "true" }) : output));
   return outputs.every(({ type }) => type === "docker") ? [...changed, { push: "true", type: "image" }] : changed;
 }
 

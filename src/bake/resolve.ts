@@ -151,7 +151,8 @@ class Resolver {
     }
     attributes = merged(attributes, target.attributes);
     for (const [attribute, place] of target.places) places.set(attribute, place);
-    return { name, place: target.place, attributes: overridden(attributes, this.#overrides.get(name) ?? []), places };
+    const changed = overridden(attributes, this.#overrides.get(name) ?? []);
+    return { name, place: target.place, attributes: normalized(changed), places };
   }
 
   /** Brings in the targets that a target uses. */

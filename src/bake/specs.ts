@@ -59,7 +59,12 @@ function checked(name: SpecName, given: Spec, place: Place | undefined): Spec {
     );
   }
   const typed = given.type === undefined ? { ...given, type: "registry" } : given;
-  return Object.fromEntries(Object.entries(typed).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return sortedSpec(typed);
+}
+
+/** With its keys in the order in which they are shown. */
+export function sortedSpec(spec: Spec): Spec {
+  return Object.fromEntries(Object.entries(spec).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 const SECRET_KEYS = ["id", "src", "source", "env", "type"];
@@ -72,14 +77,14 @@ function secretOf(given: Spec, place: Place | undefined): Spec {
   const src = given.src ?? given.source;
   if (type !== undefined && type !== "file" && type !== "env")
     throw faultAt(place, "the type of a secret is file or env");
-  const variable = env ?? (type === "env" ? (src ?? id) : undefined);
+  const variable = env ?? (type === "env" ? src : undefined);
   const file = type === "env" ? undefined : src;
   if (variable !== undefined && file !== undefined) {
     throw faultAt(place, "a secret is from a file or from a variable, and this one has src and env");
   }
   return {
     ...(id === undefined ? {} : { id }),
-    ...(file === undefined ? (type === "file" && id !== undefined ? { src: id } : {}) : { src: file }),
+    ...(file === undefined ? {} : { src: file }),
     ...(variable === undefined ? {} : { env: variable }),
   };
 }

@@ -26,7 +26,7 @@ x-note: anything
   assert.equal(await planOf(file), {
     group: { default: { targets: ["db", "web_app"] } },
     target: {
-      db: { context: "./db", dockerfile: "Dockerfile", tags: ["postgres"] },
+      db: { context: "db", dockerfile: "Dockerfile", tags: ["postgres"] },
       web_app: { context: ".", dockerfile: "web.Dockerfile", tags: ["me/web:1"] },
     },
   });
@@ -78,7 +78,7 @@ secrets:
     target: "t",
     secret: [
       { id: "token", env: "TOKEN" },
-      { id: "file", src: "./secret" },
+      { id: "file", src: "secret" },
     ],
     ssh: [{ id: "default" }, { id: "key", paths: ["path"] }],
     platforms: ["linux/amd64"],

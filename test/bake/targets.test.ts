@@ -58,11 +58,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     ],
     "cache-to": [{ type: "inline" }],
     target: "bin",
-    secret: [
-      { id: "a", src: "b" },
-      { id: "C", env: "C" },
-      { id: "d", env: "E" },
-    ],
+    secret: [{ id: "a", src: "b" }, { id: "C" }, { id: "d", env: "E" }],
     ssh: [{ id: "default" }, { id: "key", paths: ["k1", "k2"] }, { id: "x", paths: ["y", "z"] }],
     platforms: ["linux/amd64"],
     output: [
@@ -128,6 +124,19 @@ Targets("what is inherited is merged or replaced, and the last of several counts
     "no-cache-filter": ["a", "b"],
   });
   assert.equal((await targetOf(INHERITED, "d")).output, [{ dest: "x", type: "oci" }]);
+});
+
+Targets("a context without a source takes back what its own target inherits", async () => {
+  const file = `
+    target "a" { contexts = { x = "dir", y = "dir" } }
+    target "b" { contexts = { x = "" } }
+    target "c" {
+      inherits = ["a"]
+      contexts = { x = "" }
+    }
+    target "d" { inherits = ["a", "b"] }`;
+  assert.equal((await targetOf(file, "c")).contexts, { y: "dir" });
+  assert.equal((await targetOf(file, "d")).contexts, { x: "dir", y: "dir" });
 });
 
 Targets("later files change earlier ones, and .hcl comes after .json", async () => {
@@ -343,6 +352,12 @@ const faults: readonly (readonly [name: string, files: Files, expected: RegExp])
     'target "default" {\n  tags = []\n  tags = []\n}',
     /hcl:3:3: tags is given twice here/,
   ],
+  [
+    "a block in one line that goes on",
+    'target "default" { tags = ["x"]\n}',
+    /hcl:1:20: a block in one line has one attribute, and its \} stands behind that \| a block of several/,
+  ],
+  ["a block in a block in one line", 'variable "x" { validation {} }', /hcl:1:16: a block in a block begins on a line/],
   ["a name that is none", 'target "a b" {}', /hcl:1:8: "a b" is no name for a target/],
   ["a block without a name", "target {}", /hcl:1:1: a target has one name/],
   ["an attribute with a colon", 'target "default" {\n  tags: []\n}', /hcl:2:7: tags needs a = and not a :/],

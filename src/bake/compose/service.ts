@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { suggest } from "../../parser/suggest.ts";
 import { type AttributeName, type AttributeValue, merged, type Spec, type TargetAttributes } from "../attributes.ts";
 import { attributeValue, type TargetDefinition } from "../definitions.ts";
@@ -45,7 +46,7 @@ const attest =
 
 /** The keys of `build`. Compose build specification, "Attributes". */
 const BUILD: Readonly<Record<string, Key>> = {
-  context: { attribute: "context", read: text("context") },
+  context: { attribute: "context", read: (tree, facts) => contextOf(tree, facts) },
   dockerfile: { attribute: "dockerfile", read: text("dockerfile") },
   dockerfile_inline: { attribute: "dockerfile-inline", read: text("dockerfile_inline") },
   args: { attribute: "args", read: argumentsOf },
@@ -116,7 +117,7 @@ type Found = Pick<TargetDefinition, "attributes" | "places">;
 
 function readBuild(build: Tree, facts: ServiceFacts, environment: ReadonlyMap<string, string>): Found {
   if (build.kind === "plain") {
-    const context = facts.reader.text(build, "build");
+    const context = contextOf(build, facts);
     return { attributes: context === undefined ? {} : { context }, places: new Map([["context", build.place]]) };
   }
   let attributes: TargetAttributes = {};
@@ -171,6 +172,17 @@ function withFurther(
   const before = attributes[name];
   const lists = [before, value].map((one): readonly (string | Spec)[] => (Array.isArray(one) ? one : []));
   return merged({}, { ...attributes, [name]: lists.flat() });
+}
+
+function contextOf(tree: Tree, { reader }: ServiceFacts): string | undefined {
+  const context = reader.text(tree, "context");
+  return context === undefined ? undefined : cleanPath(context);
+}
+
+/** A path without what means nothing in it; what is no path stays. */
+function cleanPath(path: string): string {
+  if (path === "" || path.includes("://") || path.startsWith("git@")) return path;
+  return posix.normalize(path).replace(/(?<=.)\/$/, "");
 }
 
 /** Pairs with something for those without a value. */
@@ -233,7 +245,7 @@ function secretsOf(tree: Tree, { reader, secrets }: ServiceFacts): Spec[] {
     };
     if (members.has("external")) throw faultAt(declared.place, `the secret ${id} is external, which a build has not`);
     const [src, env] = [part("file"), part("environment")];
-    return { id, ...(src === undefined ? {} : { src }), ...(env === undefined ? {} : { env }) };
+    return { id, ...(src === undefined ? {} : { src: cleanPath(src) }), ...(env === undefined ? {} : { env }) };
   });
 }
 

@@ -6,15 +6,22 @@ function graphemes(text: string): string[] {
   return [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)].map(({ segment }) => segment);
 }
 
+/** Letter by letter, as Go does it: one that would become several stays. */
+function mapped(text: string, map: (letter: string) => string): string {
+  return Array.from(text, (letter) => {
+    const other = map(letter);
+    return [...other].length === 1 ? other : letter;
+  }).join("");
+}
+
 const SPACE = /^[\s\u0085]+|[\s\u0085]+$/g;
 
 export const TEXT_FUNCTIONS: FunctionTable = {
-  upper: ofText((text) => text.toUpperCase()),
-  lower: ofText((text) => text.toLowerCase()),
+  upper: ofText((text) => mapped(text, (letter) => letter.toUpperCase())),
+  lower: ofText((text) => mapped(text, (letter) => letter.toLowerCase())),
   // As Go's strings.Title: a word begins behind blanks and behind signs of ASCII, an apostrophe too.
   title: ofText((text) => text.replace(/(?<![\p{L}\p{N}_]|(?!\s)\P{ASCII})\p{L}/gu, (letter) => letter.toUpperCase())),
   strlen: ofText((text) => graphemes(text).length),
-  byteslen: ofText((text) => Buffer.byteLength(text)),
   reverse: ofText((text) => graphemes(text).reverse().join("")),
   chomp: ofText((text) => text.replace(/[\r\n]+$/, "")),
   trimspace: ofText((text) => text.replace(SPACE, "")),

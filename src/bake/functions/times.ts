@@ -124,7 +124,6 @@ function facts(moment: Moment): readonly (readonly [string, Value])[] {
     ["hour", date.getUTCHours()],
     ["minute", date.getUTCMinutes()],
     ["second", date.getUTCSeconds()],
-    ["unix", Math.floor(moment.at / 1000)],
     ["iso_year", thursday.getUTCFullYear()],
     ["iso_week", Math.floor((thursday.getTime() - isoBegin) / DAY / 7) + 1],
   ];

@@ -35,7 +35,11 @@ export abstract class ExpressionParser {
   }
 
   /** What the parts of a template mean, so deep inside of others. */
-  protected abstract template(parts: readonly TemplatePart[], depth: number): readonly TemplateNode[];
+  protected abstract template(
+    parts: readonly TemplatePart[],
+    depth: number,
+    unindents: boolean,
+  ): readonly TemplateNode[];
 
   peek(): Token {
     if (this.#isInBrackets) while (this.#tokens[this.#at]?.kind === "newline") this.#at += 1;
@@ -194,7 +198,11 @@ export abstract class ExpressionParser {
         return { kind: "literal", value: numberOf(token.text, token.place), place: token.place };
       case "template":
         this.take();
-        return { kind: "template", parts: this.template(token.parts, this.#depth), place: token.place };
+        return {
+          kind: "template",
+          parts: this.template(token.parts, this.#depth, token.unindents),
+          place: token.place,
+        };
       case "identifier":
         this.take();
         return this.#word(token.text, token.place);
@@ -270,7 +278,7 @@ export abstract class ExpressionParser {
 
   #object(): Expression {
     const open = this.take().place;
-    const isFor = this.nested(open, () => this.isWord("for") && this.#isFor(), true);
+    const isFor = this.nested(open, () => this.isWord("for"), true);
     if (isFor) return this.nested(open, () => this.#for(open, "}"), true);
     return this.nested(open, () => {
       const items: ObjectItem[] = [];
@@ -283,13 +291,6 @@ export abstract class ExpressionParser {
       }
       return { kind: "object", items, place: span(open, this.#close("}", open)) };
     });
-  }
-
-  /** `for = 1` is an item, and `for x in y` begins an expression. */
-  #isFor(): boolean {
-    let at = this.#at + 1;
-    while (this.#tokens[at]?.kind === "newline") at += 1;
-    return this.#tokens[at]?.kind === "identifier";
   }
 
   #objectItem(): ObjectItem {
@@ -366,8 +367,16 @@ export abstract class ExpressionParser {
   }
 }
 
+/** So many digits a double holds for sure. */
+const MOST_DIGITS = 15;
+
 function numberOf(text: string, place: Place): number {
   const number = Number(text);
-  if (Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))) return number;
+  const digits = text
+    .replace(/[eE].*$/, "")
+    .replace(".", "")
+    .replace(/^0+/, "");
+  const isExact = Number.isSafeInteger(number) || (!Number.isInteger(number) && digits.length <= MOST_DIGITS);
+  if (Number.isFinite(number) && isExact) return number;
   throw faultAt(place, "this number has more digits than can be computed with", "write it as a string");
 }
