@@ -60,7 +60,10 @@ export function attributeValue(
     case "texts":
       return listFor(name, value, place).flatMap((member) => (member === null ? [] : [toText(member, place)]));
     case "specs":
-      return listFor(name, value, place).map((member) => specOf(name as SpecName, member, place));
+      // An empty string says nothing: it is what a condition gives that is not met.
+      return listFor(name, value, place)
+        .filter((member) => member !== null && member !== "")
+        .map((member) => specOf(name as SpecName, member, place));
     case "map": {
       const entries = [...toMap(value, place)];
       return Object.fromEntries(

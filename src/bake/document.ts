@@ -11,7 +11,7 @@ import {
 } from "./definitions.ts";
 import { type Environment, Evaluator, type Locals, NO_LOCALS, type OwnFunction } from "./evaluate.ts";
 import type { Attribute, Block, Body, Expression } from "./hcl/syntax.ts";
-import { faultAt, type Place } from "./source.ts";
+import { faultAt, locationOf, type Place } from "./source.ts";
 import { isList, mapOf, toMap, toText, type Value } from "./values.ts";
 import { type Given, Variables } from "./variables.ts";
 
@@ -20,6 +20,14 @@ export interface Machine {
   readonly home: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+export interface DefineSettings {
+  readonly given: Given;
+  readonly machine: Machine;
+  /** What compose files define. */
+  readonly before: Definitions | undefined;
+  readonly warn: (message: string) => void;
 }
 
 const BLOCK_TYPES = ["variable", "function", "group", "target"];
@@ -31,8 +39,8 @@ const MOST_TARGETS = 10_000;
  *
  * @throws KbuildError `build.bake`
  */
-export function define(files: readonly Body[], given: Given, machine: Machine, before?: Definitions): Definitions {
-  return new Document(files, given, machine).define(before);
+export function define(files: readonly Body[], settings: DefineSettings): Definitions {
+  return new Document(files, settings).define(settings.before);
 }
 
 class Document {
@@ -43,9 +51,11 @@ class Document {
   /** Attributes of blocks that are being computed, for one may refer to another. */
   readonly #underWay = new Set<Attribute>();
   readonly #given: Given;
+  readonly #warn: (message: string) => void;
 
-  constructor(files: readonly Body[], given: Given, machine: Machine) {
+  constructor(files: readonly Body[], { given, machine, warn }: DefineSettings) {
     this.#given = given;
+    this.#warn = warn;
     this.#variables = new Variables(given, () => this.#evaluator);
     for (const { attributes, blocks } of files) {
       for (const attribute of attributes) this.#variables.set(attribute);
@@ -188,22 +198,28 @@ class Document {
     };
   }
 
+  /** buildx passes over attributes that it does not know, and so files that work have some; here it is told. */
+  #passOver({ name, place }: Attribute): void {
+    if (name === "policy") throw faultAt(place, "policies are not supported yet");
+    const { file, line, column } = locationOf(place);
+    const near = suggest(name, [...ATTRIBUTE_NAMES, "matrix", "name"]);
+    const hint = near ? `; did you mean ${near}?` : "";
+    this.#warn(`${file}:${line}:${column}: a target has no ${name}, and so it changes nothing${hint}`);
+  }
+
   #target(block: Block, name: string, locals: Locals): TargetDefinition {
     checkNoBlocks(block);
     const given: { name: AttributeName; value: Value; place: Place }[] = [];
     for (const attribute of block.body.attributes) {
       if (attribute.name === "matrix" || attribute.name === "name") continue;
-      if (!isAttribute(attribute.name)) throw unknownAttribute(attribute);
+      if (!isAttribute(attribute.name)) {
+        this.#passOver(attribute);
+        continue;
+      }
       given.push({ name: attribute.name, value: this.#value(attribute, locals), place: attribute.value.place });
     }
     return definitionOf(name, block.place, given);
   }
-}
-
-function unknownAttribute({ name, place }: Attribute) {
-  if (name === "policy") return faultAt(place, "policies are not supported yet");
-  const near = suggest(name, [...ATTRIBUTE_NAMES, "matrix", "name"]);
-  return faultAt(place, `a target has no ${name}`, near && `did you mean ${near}?`);
 }
 
 function labelOf({ type, labels, place }: Block): string {

@@ -67,7 +67,8 @@ async function read(inputs: BakeInputs): Promise<Definitions> {
   }
   if (others.length === 0 && definitions !== undefined) return definitions;
   const bodies = others.map(({ kind, source }) => (kind === "json" ? parseJsonBody(source) : parseHcl(source)));
-  return define(bodies, inputs, inputs.machine, definitions);
+  const { machine, warn } = inputs;
+  return define(bodies, { given: inputs, machine, warn, before: definitions });
 }
 
 /** What a file is, by its name or, where that tells nothing, by how it begins. */
