@@ -14,6 +14,7 @@ import {
 import { attributeValue } from "./definitions.ts";
 import { namesMatching } from "./patterns.ts";
 import { sortedSpec } from "./specs.ts";
+import { goBoolean } from "./values.ts";
 
 /** One `--set PATTERN.KEY[.NAME][+]=VALUE`, several of one key taken together. */
 export interface Override {
@@ -136,9 +137,9 @@ function parsed(key: AttributeName, values: readonly string[], told: string): At
 }
 
 function booleanOf(text: string, told: string): boolean {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw bad(told, "this is neither true nor false");
+  const value = goBoolean(text);
+  if (value === undefined) throw bad(told, "this is neither true nor false");
+  return value;
 }
 
 /** `--push`: images of outputs are pushed, and where there is no other output than to docker, one is added. */

@@ -5,7 +5,7 @@ import type { Attribute, Block } from "./hcl/syntax.ts";
 import { faultAt, type Place } from "./source.ts";
 import { csvFields } from "./specs.ts";
 import { convert, impliedType, isPlain, type Type, typeOf, typeText } from "./types.ts";
-import { fromJson, toBoolean, toNumber, toText, type Value } from "./values.ts";
+import { fromJson, goBoolean, toBoolean, toNumber, toText, type Value } from "./values.ts";
 
 /** Values for variables from outside of the files. */
 export interface Given {
@@ -137,7 +137,11 @@ export class Variables {
 
   #untyped(name: string, { text }: { readonly text: string }, value: Value | undefined, place: Place): Value {
     try {
-      if (typeof value === "boolean") return goBoolean(text, place);
+      if (typeof value === "boolean") {
+        const given = goBoolean(text);
+        if (given === undefined) throw faultAt(place, "this is neither true nor false");
+        return given;
+      }
       if (typeof value === "number") return toNumber(text, place);
     } catch (error) {
       throw this.#outsideFault(name, text, place, error);
@@ -197,11 +201,4 @@ function jsonOf(name: string, text: string, place: Place): Value {
   } catch {
     throw faultAt(place, `${name}_JSON is no JSON`);
   }
-}
-
-/** As Go's `strconv.ParseBool`. */
-function goBoolean(text: string, place: Place): boolean {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw faultAt(place, "this is neither true nor false");
 }

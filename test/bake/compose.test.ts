@@ -112,7 +112,7 @@ services:
   assert.equal(target.platforms, ["linux/amd64", "linux/arm64"]);
   assert.equal(target.output, [{ type: "docker" }]);
   assert.equal(target["no-cache-filter"], ["x"]);
-  assert.equal(target.contexts, { src: "./src" });
+  assert.equal(target.contexts, { src: "src" });
   assert.is(target.pull, false);
 });
 

@@ -259,7 +259,7 @@ function contextsOf(tree: Tree, { reader }: ServiceFacts): Readonly<Record<strin
     reader.pairs(tree, "additional_contexts").map(([name, source = "", place]) => {
       if (source === "") throw faultAt(place, "a context is NAME=SOURCE");
       const [, other] = /^(?:service|target):(.*)$/.exec(source) ?? [];
-      return [name, other === undefined ? source : `target:${other.replaceAll(".", "_")}`];
+      return [name, other === undefined ? cleanPath(source) : `target:${other.replaceAll(".", "_")}`];
     }),
   );
 }
