@@ -23,6 +23,8 @@ export interface Override {
   readonly name: string | undefined;
   readonly values: readonly string[];
   readonly adds: boolean;
+  /** As it was given, the last of several. */
+  readonly text: string;
 }
 
 type OverrideKey = AttributeName | "push" | "load";
@@ -64,6 +66,7 @@ export function readOverrides(
         name,
         values: isList ? [...(before?.values ?? []), told] : [told],
         adds: plus === "+" || before?.adds === true,
+        text,
       });
       found.set(target, overrides);
     }
@@ -111,15 +114,14 @@ export function overridden(before: TargetAttributes, overrides: readonly Overrid
   return overrides.reduce(applied, before);
 }
 
-function applied(attributes: TargetAttributes, { key, name, values, adds }: Override): TargetAttributes {
+function applied(attributes: TargetAttributes, { key, name, values, adds, text }: Override): TargetAttributes {
   const [value = ""] = values;
-  const told = `*.${key}${name === undefined ? "" : `.${name}`}=${value}`;
-  if (key === "push") return { ...attributes, output: pushed(attributes.output ?? [], booleanOf(value, told)) };
-  if (key === "load") return { ...attributes, output: loaded(attributes.output ?? [], booleanOf(value, told)) };
+  if (key === "push") return { ...attributes, output: pushed(attributes.output ?? [], booleanOf(value, text)) };
+  if (key === "load") return { ...attributes, output: loaded(attributes.output ?? [], booleanOf(value, text)) };
   const { kind } = ATTRIBUTES[key];
   if (kind === "map" && name !== undefined) return merged(attributes, { [key]: { [name]: value } });
-  if (kind === "boolean") return withAttribute(attributes, key, booleanOf(value, told));
-  const set = kind === "text" ? value : parsed(key, values, told);
+  if (kind === "boolean") return withAttribute(attributes, key, booleanOf(value, text));
+  const set = kind === "text" ? value : parsed(key, values, text);
   if (!adds && !ADDED.includes(key)) return withAttribute(attributes, key, set);
   // "+=" adds also to what a later file would replace.
   const isReplaced = ATTRIBUTES[key].merge === "replace" && Array.isArray(set);
@@ -128,17 +130,17 @@ function applied(attributes: TargetAttributes, { key, name, values, adds }: Over
   return withAttribute(attributes, key, [...(Array.isArray(earlier) ? earlier : []), ...set]);
 }
 
-function parsed(key: AttributeName, values: readonly string[], told: string): AttributeValue {
+function parsed(key: AttributeName, values: readonly string[], text: string): AttributeValue {
   try {
     return attributeValue(key, values, undefined) ?? [];
   } catch (error) {
-    throw bad(told, error instanceof Error ? error.message : String(error), undefined, error);
+    throw error instanceof KbuildError ? bad(text, error.message, error.hint, error) : error;
   }
 }
 
-function booleanOf(text: string, told: string): boolean {
-  const value = goBoolean(text);
-  if (value === undefined) throw bad(told, "this is neither true nor false");
+function booleanOf(given: string, text: string): boolean {
+  const value = goBoolean(given);
+  if (value === undefined) throw bad(text, "this is neither true nor false");
   return value;
 }
 

@@ -1,3 +1,4 @@
+import { KbuildError } from "../errors.ts";
 import { suggest } from "../parser/suggest.ts";
 import type { VariableDefinition } from "./definitions.ts";
 import type { Evaluator } from "./evaluate.ts";
@@ -152,8 +153,9 @@ export class Variables {
   }
 
   #outsideFault(name: string, text: string, place: Place, error: unknown) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return faultAt(place, `the variable ${name} cannot be ${JSON.stringify(text)}: ${reason}`, undefined, error);
+    if (!(error instanceof KbuildError)) return error;
+    const { message, hint } = error;
+    return faultAt(place, `the variable ${name} cannot be ${JSON.stringify(text)}: ${message}`, hint, error);
   }
 
   /** Computes all that is not yet, so that mistakes are found whatever is built, and checks what `validation` says. */

@@ -449,6 +449,23 @@ for (const [name, files, expected] of faults) {
   Targets(`${name} is told with its place`, async () => assert.match(await failure(planOf(files)), expected));
 }
 
+Targets("targets that refer to each other without end are refused", async () => {
+  const levels = Array.from({ length: 40 }, (_, level) => level + 1);
+  const doubled = (line: (level: number) => string): string => levels.map(line).join("\n");
+  const inherits = doubled((n) => `target "t${n}" { inherits = ["t${n - 1}", "t${n - 1}"] }`);
+  const contexts = doubled((n) => `target "t${n}" { contexts = { a = "target:t${n - 1}", b = "target:t${n - 1}" } }`);
+  const groups = doubled(
+    (n) => `group "g${n}" { targets = ["g${n - 1}", "x${n}"] }\ngroup "x${n}" { targets = ["g${n - 1}"] }`,
+  );
+  for (const [file, name] of [
+    [`target "t0" {}\n${inherits}`, "t40"],
+    [`target "t0" {}\n${contexts}`, "t40"],
+    [`target "g0" {}\n${groups}`, "g40"],
+  ] as const) {
+    assert.match(await failure(planOf(file, { targets: [name] })), /refer to each other too often/);
+  }
+});
+
 Targets("values of the environment that cannot be are told", async () => {
   const told = (env: Record<string, string>) => failure(planOf(VARIABLES, { env }));
   assert.match(
@@ -458,7 +475,10 @@ Targets("values of the environment that cannot be are told", async () => {
   assert.match(await told({ COUNT: "many" }), /the variable COUNT cannot be "many": a number is needed here/);
   assert.match(await told({ LIST: "a,b" }), /the variable LIST is no string.* \| a type says how to read it/);
   assert.match(await told({ TYPED: "1,b" }), /the variable TYPED cannot be "1,b"/);
-  assert.match(await told({ OBJECT: "x" }), /the variable OBJECT cannot be "x".*OBJECT_JSON|it is of type object/);
+  assert.match(
+    await told({ OBJECT: "x" }),
+    /the variable OBJECT cannot be "x": it is of type object.* \| OBJECT_JSON gives it as JSON/,
+  );
   assert.match(
     await failure(planOf(VARIABLES, { variables: { TEXTT: "x" } })),
     /no file declares the variable TEXTT \| did you mean TEXT\?/,
