@@ -67,6 +67,8 @@ export interface BuildOptions {
   readonly cgroupParent?: string | undefined;
   /** Keep the files of a RUN that fails, to look into; for debugging. */
   readonly keepFailed?: boolean | undefined;
+  /** Tells builds of one Dockerfile apart, so that why a step was not cached is told of the last build of this name. */
+  readonly name?: string | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
   /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */

@@ -108,7 +108,13 @@ export async function runBuild(options: BuildOptions, emitter: Emitter): Promise
       noCache: options.noCache === true,
       noCacheFilter: options.noCacheFilter ?? [],
       explain: options.explain === true,
-      place: identityOf("place", context.identity, found.name, options.target),
+      place: identityOf(
+        "place",
+        context.identity,
+        found.name,
+        options.target,
+        ...(options.name === undefined ? [] : [options.name]),
+      ),
     });
     const { state } = await graph.run(stop);
     await tools.pool.settled();

@@ -41,6 +41,7 @@ export function targetBuild(target: ResolvedTarget, allowed: readonly Entitlemen
     links: Object.fromEntries(links),
     options: {
       context,
+      name: target.name,
       ...(inline === undefined ? { file: fileOf(attributes.dockerfile, context, fault) } : { dockerfile: inline }),
       tags: target.isLinked ? undefined : attributes.tags,
       buildArgs: attributes.args,
