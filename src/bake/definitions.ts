@@ -8,7 +8,7 @@ import {
 import type { Attribute } from "./hcl/syntax.ts";
 import { faultAt, type Place } from "./source.ts";
 import { type SpecName, specOf } from "./specs.ts";
-import { isList, isMap, kindOf, toBoolean, toList, toMap, toText, type Value } from "./values.ts";
+import { isList, isMap, kindOf, toBoolean, toList, toMap, toNumber, toText, type Value } from "./values.ts";
 
 /** A target as a file defines it: what it inherits is not in it yet. */
 export interface TargetDefinition {
@@ -64,6 +64,8 @@ export function attributeValue(
       return listFor(name, value, place)
         .filter((member) => member !== null && member !== "")
         .map((member) => specOf(name as SpecName, member, place));
+    case "limits":
+      return limitsOf(toMap(value, place), place);
     case "map": {
       const entries = [...toMap(value, place)];
       return Object.fromEntries(
@@ -71,6 +73,32 @@ export function attributeValue(
       );
     }
   }
+}
+
+/** Limits of steps, in the order in which they are shown; those of processor time are numbers. */
+const LIMITS: Readonly<Record<string, "text" | "number">> = {
+  memory: "text",
+  "memory-swap": "text",
+  "cpu-shares": "number",
+  "cpu-period": "number",
+  "cpu-quota": "number",
+  "cpuset-cpus": "text",
+  "cpuset-mems": "text",
+};
+
+function limitsOf(
+  given: ReadonlyMap<string, Value>,
+  place: Place | undefined,
+): Readonly<Record<string, string | number>> {
+  const names = Object.keys(LIMITS);
+  const odd = [...given.keys()].find((name) => !names.includes(name));
+  if (odd !== undefined) throw faultAt(place, `resources has no ${odd}`, `it has ${names.join(", ")}`);
+  const entries = names.flatMap((name): (readonly [string, string | number])[] => {
+    const value = given.get(name) ?? null;
+    if (value === null) return [];
+    return [[name, LIMITS[name] === "number" ? toNumber(value, place) : toText(value, place)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 function listFor(name: string, value: Value, place: Place | undefined): readonly Value[] {

@@ -140,7 +140,7 @@ class Document {
       const near = suggest(name, this.#blocks.map(labelOf));
       throw faultAt(place, `there is no ${type} ${name}`, near && `did you mean ${near}?`);
     }
-    const values = new Map<string, Value>();
+    const values = new Map<string, Value>([["name", name]]);
     for (const { block, locals } of found) {
       for (const one of block.body.attributes) {
         if (one.name === "matrix" || one.name === "name") continue;

@@ -14,7 +14,7 @@ import {
 import { attributeValue } from "./definitions.ts";
 import { namesMatching } from "./patterns.ts";
 import { sortedSpec } from "./specs.ts";
-import { goBoolean } from "./values.ts";
+import { goBoolean, type Value } from "./values.ts";
 
 /** One `--set PATTERN.KEY[.NAME][+]=VALUE`, several of one key taken together. */
 export interface Override {
@@ -30,7 +30,18 @@ export interface Override {
 type OverrideKey = AttributeName | "push" | "load";
 
 /** Keys that are not called as the attributes that they change. */
-const RENAMED: Readonly<Record<string, AttributeName>> = { platform: "platforms", secrets: "secret" };
+const RENAMED: Readonly<Record<string, AttributeName>> = {
+  annotation: "annotations",
+  arg: "args",
+  entitlement: "entitlements",
+  "extra-host": "extra-hosts",
+  label: "labels",
+  platform: "platforms",
+  resource: "resources",
+  secrets: "secret",
+  tag: "tags",
+  ulimit: "ulimits",
+};
 /** What cannot be changed from outside. */
 const FIXED: readonly AttributeName[] = ["description", "inherits", "dockerfile-inline"];
 /** What is always added to. */
@@ -64,7 +75,8 @@ export function readOverrides(
       overrides.set(id, {
         key,
         name,
-        values: isList ? [...(before?.values ?? []), told] : [told],
+        // An empty value takes away what there is.
+        values: !isList ? [told] : told === "" && plus !== "+" ? [] : [...(before?.values ?? []), told],
         adds: plus === "+" || before?.adds === true,
         text,
       });
@@ -89,7 +101,7 @@ function keyOf(typed: string, text: string): OverrideKey {
 }
 
 function checkShape(key: OverrideKey, name: string | undefined, value: string | undefined, text: string): void {
-  const isMap = key !== "push" && key !== "load" && ATTRIBUTES[key].kind === "map";
+  const isMap = key !== "push" && key !== "load" && ["map", "limits"].includes(ATTRIBUTES[key].kind);
   if (isMap && !name) throw bad(text, `${key} needs a name`, `for instance --set web.${key}.NAME=VALUE`);
   if (!isMap && name !== undefined) throw bad(text, `${key} has no parts`);
   if (value === undefined && key !== "args")
@@ -120,6 +132,9 @@ function applied(attributes: TargetAttributes, { key, name, values, adds, text }
   if (key === "load") return { ...attributes, output: loaded(attributes.output ?? [], booleanOf(value, text)) };
   const { kind } = ATTRIBUTES[key];
   if (kind === "map" && name !== undefined) return merged(attributes, { [key]: { [name]: value } });
+  if (kind === "limits" && name !== undefined) {
+    return merged(attributes, { [key]: parsed(key, new Map([[name, value]]), text) });
+  }
   if (kind === "boolean") return withAttribute(attributes, key, booleanOf(value, text));
   const set = kind === "text" ? value : parsed(key, values, text);
   if (!adds && !ADDED.includes(key)) return withAttribute(attributes, key, set);
@@ -130,7 +145,7 @@ function applied(attributes: TargetAttributes, { key, name, values, adds, text }
   return withAttribute(attributes, key, [...(Array.isArray(earlier) ? earlier : []), ...set]);
 }
 
-function parsed(key: AttributeName, values: readonly string[], text: string): AttributeValue {
+function parsed(key: AttributeName, values: Value, text: string): AttributeValue {
   try {
     return attributeValue(key, values, undefined) ?? [];
   } catch (error) {

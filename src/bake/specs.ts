@@ -1,6 +1,6 @@
 import type { Spec } from "./attributes.ts";
 import { faultAt, type Place } from "./source.ts";
-import { isList, isMap, toText, type Value } from "./values.ts";
+import { goBoolean, isList, isMap, toText, type Value } from "./values.ts";
 
 export type SpecName = "attest" | "cache-from" | "cache-to" | "secret" | "ssh" | "output";
 
@@ -10,7 +10,7 @@ export function specOf(name: SpecName, value: Value, place: Place | undefined): 
 }
 
 function fromObject(name: SpecName, value: ReadonlyMap<string, Value>, place: Place | undefined): Spec {
-  const entries = [...value].flatMap(([key, member]): (readonly [string, string | readonly string[]])[] => {
+  const entries = [...value].flatMap(([key, member]): (readonly [string, Spec[string]])[] => {
     if (member === null) return [];
     if (isList(member)) {
       if (name === "ssh" && key === "paths") return [[key, member.map((path) => toText(path, place))]];
@@ -33,7 +33,8 @@ function fromText(name: SpecName, text: string, place: Place | undefined): Spec 
   for (const field of fields) {
     const at = field.indexOf("=");
     if (at < 1) throw faultAt(place, `${name}: ${JSON.stringify(field)} must be KEY=VALUE`);
-    const key = field.slice(0, at).trim().toLowerCase();
+    // What an attestation is made with is named as its generator has it.
+    const key = name === "attest" ? field.slice(0, at) : field.slice(0, at).trim().toLowerCase();
     if (entries.has(key)) throw faultAt(place, `${name}: ${key} is given twice`);
     entries.set(key, field.slice(at + 1));
   }
@@ -59,7 +60,10 @@ function checked(name: SpecName, given: Spec, place: Place | undefined): Spec {
     );
   }
   const typed = given.type === undefined ? { ...given, type: "registry" } : given;
-  return sortedSpec(typed);
+  if (name !== "attest" || typed.disabled === undefined) return sortedSpec(typed);
+  const disabled = goBoolean(String(typed.disabled));
+  if (disabled === undefined) throw faultAt(place, "disabled must be true or false");
+  return sortedSpec({ ...typed, disabled });
 }
 
 /** With its keys in the order in which they are shown. */

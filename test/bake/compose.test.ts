@@ -53,10 +53,10 @@ services:
       pull: true
       network: host
       shm_size: 128m
-      extra_hosts: ["db:10.0.0.1", "v6=::1"]
+      extra_hosts: ["db:10.0.0.1", "v6=::1", "db=10.0.0.2"]
       ulimits: { nproc: 65535, nofile: { soft: 1, hard: 2 } }
       secrets: [token, { source: file }]
-      ssh: [default, key=path]
+      ssh: [key=path, default]
       additional_contexts: [base=service:other.one, img=docker-image://alpine]
       provenance: mode=max
   other.one: { build: . }
@@ -88,7 +88,7 @@ secrets:
     "shm-size": "128m",
     ulimits: ["nproc=65535", "nofile=1:2"],
     entitlements: ["network.host"],
-    "extra-hosts": { db: "10.0.0.1", v6: "::1" },
+    "extra-hosts": { db: "10.0.0.1,10.0.0.2", v6: "::1" },
   });
 });
 
@@ -176,6 +176,20 @@ for (const [text, expected] of interpolated) {
   );
 }
 
+Compose("a part that compose files do not have is told", async () => {
+  const told: string[] = [];
+  await planOf(yaml("servces: {}\nservices:\n  a: { build: . }\n"), { warn: (message) => told.push(message) });
+  assert.equal(told, [
+    "compose.yaml:1:1: a compose file has no servces, and so it changes nothing; did you mean services?",
+  ]);
+});
+
+Compose("the name of the project is a variable", async () => {
+  const services = 'services:\n  default: { build: ., image: "${COMPOSE_PROJECT_NAME}-x" }\n';
+  assert.equal((await targetOf(yaml(services))).tags, ["bake-x"]);
+  assert.equal((await targetOf(yaml(`name: shop\n${services}`))).tags, ["shop-x"]);
+});
+
 Compose("what is not set is told of once", async () => {
   const told: string[] = [];
   const file = yaml("services:\n  default:\n    image: x:$NOPE\n    build: { context: ., target: $NOPE$ALSO }\n");
@@ -232,11 +246,6 @@ Compose("what is neither .yaml nor .hcl is told by how it begins", async () => {
 const faults: readonly (readonly [name: string, text: string, expected: RegExp])[] = [
   ["YAML that is none", "services:\n  a: [", /^compose\.yaml:\d:\d+: this is no YAML: /],
   ["a file without services", "version: '3'\n", /^the files define no targets/],
-  [
-    "a part that is not there",
-    "service: {}\n",
-    /^compose\.yaml:1:1: a compose file has no service \| did you mean services\?/,
-  ],
   ["include", "include: [x.yaml]\nservices: {}\n", /^compose\.yaml:1:1: include is not supported \| name all files/],
   [
     "a key of build that is not there",

@@ -38,6 +38,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     network = "none"
     shm-size = "128m"
     ulimits = ["nofile=1024:2048"]
+    resources = { cpu-quota = "50000", memory = "2g" }
     call = "build"
     entitlements = ["security.insecure"]
     extra-hosts = { db = "10.0.0.1" }
@@ -72,6 +73,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     "no-cache-filter": ["s"],
     "shm-size": "128m",
     ulimits: ["nofile=1024:2048"],
+    resources: { memory: "2g", "cpu-quota": 50_000 },
     call: "build",
     entitlements: ["security.insecure"],
     "extra-hosts": { db: "10.0.0.1" },
@@ -226,9 +228,9 @@ Targets("attributes can refer to those of other targets", async () => {
     }
     target "default" {
       tags = [for tag in target.a.tags : "\${tag}-debug"]
-      args = { W = target.a.args.V, N = target.a.labels == null }
+      args = { W = target.a.args.V, N = target.a.labels == null, M = target.a.name }
     }`;
-  assert.equal(await targetOf(file), { ...usual, args: { N: "true", W: "1" }, tags: ["x:1-debug"] });
+  assert.equal(await targetOf(file), { ...usual, args: { M: "a", N: "true", W: "1" }, tags: ["x:1-debug"] });
 });
 
 const VARIABLES = `

@@ -207,13 +207,15 @@ function argumentsOf(
   );
 }
 
+/** A host may have several addresses. */
 function hostsOf(tree: Tree, { reader }: ServiceFacts): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    reader.pairs(tree, "extra_hosts", "=:").map(([host, address, place]) => {
-      if (address === undefined) throw faultAt(place, "an extra host is HOST=ADDRESS");
-      return [host, address];
-    }),
-  );
+  const hosts = new Map<string, string>();
+  for (const [host, address, place] of reader.pairs(tree, "extra_hosts", "=:")) {
+    if (address === undefined) throw faultAt(place, "an extra host is HOST=ADDRESS");
+    const before = hosts.get(host);
+    hosts.set(host, before === undefined ? address : `${before},${address}`);
+  }
+  return Object.fromEntries(hosts);
 }
 
 function ulimitsOf(tree: Tree, { reader }: ServiceFacts): string[] {
@@ -250,7 +252,8 @@ function secretsOf(tree: Tree, { reader, secrets }: ServiceFacts): Spec[] {
 }
 
 function sshOf(tree: Tree, { reader }: ServiceFacts): Spec[] {
-  return reader.pairs(tree, "ssh").map(([id, path]) => (path === undefined ? { id } : { id, paths: [path] }));
+  const agents = reader.pairs(tree, "ssh").sort(([a], [b]) => (a < b ? -1 : 1));
+  return agents.map(([id, path]) => (path === undefined ? { id } : { id, paths: [path] }));
 }
 
 /** A context may be another service: `service:db`. */

@@ -60,7 +60,8 @@ export function targetBuild(target: ResolvedTarget, allowed: readonly Entitlemen
       addHosts: attributes["extra-hosts"] && hostsOf(attributes["extra-hosts"]),
       allow: attributes.entitlements && entitlementsOf(attributes.entitlements, allowed, fault),
       ulimits: attributes.ulimits && Object.fromEntries(attributes.ulimits.map((text) => ulimitOf(text, fault))),
-      shmSize: size === undefined ? undefined : sizeOf(size, fault),
+      shmSize: size === undefined ? undefined : sizeOf("shm-size", size, fault),
+      ...limitsOf(attributes.resources ?? {}, fault),
     },
   };
 }
@@ -79,7 +80,7 @@ function refuseLater({ attributes }: ResolvedTarget, fault: Fault): void {
   const later = (name: AttributeName, hint?: string) => fault(name, `${name} is not supported yet`, hint);
   const keep = "the cache is in the store: keep that ($KBUILD_ROOT) between builds";
   if (attributes.annotations) throw later("annotations", "labels set a label, which most tools read as well");
-  if (attributes.attest?.some(({ disabled }) => disabled !== "true")) {
+  if (attributes.attest?.some(({ disabled }) => disabled !== true)) {
     throw later("attest", "disabled=true is taken");
   }
   if (attributes["cache-from"]) throw later("cache-from", keep);
@@ -152,12 +153,27 @@ function ulimitOf(text: string, fault: Fault): readonly [string, ResourceRange] 
   throw fault("ulimits", `${JSON.stringify(text)} must be NAME=SOFT[:HARD]`, "for instance nofile=1024:2048");
 }
 
+function limitsOf(limits: Readonly<Record<string, string | number>>, fault: Fault): Partial<BuildOptions> {
+  const text = (name: string): string | undefined => (limits[name] === undefined ? undefined : String(limits[name]));
+  const number = (name: string): number | undefined => (limits[name] === undefined ? undefined : Number(limits[name]));
+  const [memory, swap] = [text("memory"), text("memory-swap")];
+  return {
+    memory: memory === undefined ? undefined : sizeOf("resources", memory, fault),
+    memorySwap: swap === undefined ? undefined : swap === "-1" ? -1 : sizeOf("resources", swap, fault),
+    cpuShares: number("cpu-shares"),
+    cpuPeriod: number("cpu-period"),
+    cpuQuota: number("cpu-quota"),
+    cpusetCpus: text("cpuset-cpus"),
+    cpusetMems: text("cpuset-mems"),
+  };
+}
+
 const UNITS = ["", "k", "m", "g", "t", "p"];
 
 /** Bytes, in powers of 1024. */
-function sizeOf(text: string, fault: Fault): number {
+function sizeOf(attribute: AttributeName, text: string, fault: Fault): number {
   const [, number, unit = ""] = /^(\d{1,15}(?:\.\d{1,9})?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
   const bytes = Math.floor(Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
   if (Number.isSafeInteger(bytes)) return bytes;
-  throw fault("shm-size", `${JSON.stringify(text)} is no size`, "sizes are like 512MB or 2g");
+  throw fault(attribute, `${JSON.stringify(text)} is no size`, "sizes are like 512MB or 2g");
 }
