@@ -1,6 +1,7 @@
 import { suggest } from "../parser/suggest.ts";
 import { ATTRIBUTE_NAMES, type AttributeName, isAttribute, merged } from "./attributes.ts";
 import {
+  attributeValue,
   checkName,
   type Definitions,
   definitionOf,
@@ -12,7 +13,7 @@ import {
 import { type Environment, Evaluator, type Locals, NO_LOCALS, type OwnFunction } from "./evaluate.ts";
 import type { Attribute, Block, Body, Expression } from "./hcl/syntax.ts";
 import { faultAt, locationOf, type Place } from "./source.ts";
-import { isList, mapOf, toMap, toText, type Value } from "./values.ts";
+import { fromJson, isList, mapOf, toMap, toText, type Value } from "./values.ts";
 import { type Given, Variables } from "./variables.ts";
 
 /** What a machine tells to functions. */
@@ -43,6 +44,12 @@ export function define(files: readonly Body[], settings: DefineSettings): Defini
   return new Document(files, settings).define(settings.before);
 }
 
+/** One of the targets that a block stands for. */
+interface Named {
+  readonly name: string;
+  readonly locals: Locals;
+}
+
 class Document {
   readonly #variables: Variables;
   readonly #functions = new Map<string, OwnFunction>();
@@ -50,6 +57,7 @@ class Document {
   readonly #evaluator: Evaluator;
   /** Attributes of blocks that are being computed, for one may refer to another. */
   readonly #underWay = new Set<Attribute>();
+  readonly #names = new Map<Block, readonly Named[]>();
   readonly #given: Given;
   readonly #warn: (message: string) => void;
 
@@ -132,10 +140,18 @@ class Document {
   /** `target.web.tags`, and `target.web` for all that it says. */
   #blockValue(type: string, name: string, attribute: string | undefined, place: Place): Value | undefined {
     if (type !== "target" && type !== "group") return undefined;
-    const found = this.#blocks
-      .filter((block) => block.type === type)
-      .flatMap((block) => this.#expanded(block, labelOf(block)).map((one) => ({ ...one, block })))
-      .filter((one) => one.name === name);
+    const blocks = this.#blocks.filter((block) => block.type === type);
+    const isMade = (block: Block): boolean => find(block.body.attributes, "matrix") !== undefined;
+    const direct = blocks.filter((block) => labelOf(block) === name && !isMade(block));
+    // Only when no block has the name, those that a matrix makes are looked at: one of these may be asking.
+    const found =
+      direct.length > 0
+        ? direct.map((block) => ({ block, locals: NO_LOCALS }))
+        : blocks.filter(isMade).flatMap((block) =>
+            this.#expanded(block, labelOf(block))
+              .filter((one) => one.name === name)
+              .map(({ locals }) => ({ block, locals })),
+          );
     if (found.length === 0) {
       const near = suggest(name, this.#blocks.map(labelOf));
       throw faultAt(place, `there is no ${type} ${name}`, near && `did you mean ${near}?`);
@@ -144,14 +160,26 @@ class Document {
     for (const { block, locals } of found) {
       for (const one of block.body.attributes) {
         if (one.name === "matrix" || one.name === "name") continue;
-        if (attribute === undefined || one.name === attribute) values.set(one.name, this.#value(one, locals));
+        if (attribute === undefined || one.name === attribute) values.set(one.name, this.#readValue(one, locals));
       }
     }
     return attribute === undefined ? mapOf(values) : (values.get(attribute) ?? null);
   }
 
-  /** The names that a block stands for, each with what its matrix gives it. */
-  #expanded(block: Block, label: string): { readonly name: string; readonly locals: Locals }[] {
+  /** What others see of an attribute: texts that stand for objects as such, arguments as texts. */
+  #readValue(attribute: Attribute, locals: Locals): Value {
+    const value = this.#value(attribute, locals);
+    return isAttribute(attribute.name) ? fromJson(attributeValue(attribute.name, value, attribute.value.place)) : value;
+  }
+
+  /** The names that a block stands for, each with what its matrix gives it; computed once. */
+  #expanded(block: Block, label: string): readonly Named[] {
+    const known = this.#names.get(block) ?? this.#expand(block, label);
+    this.#names.set(block, known);
+    return known;
+  }
+
+  #expand(block: Block, label: string): readonly Named[] {
     const [matrix, name] = [find(block.body.attributes, "matrix"), find(block.body.attributes, "name")];
     if (block.type === "group" || matrix === undefined) {
       if (name !== undefined)

@@ -178,6 +178,18 @@ Targets("a matrix may have objects, and others may inherit from what it makes", 
   assert.equal((await targetOf(file, "all")).args, { V: "2" });
 });
 
+Targets("a matrix may come from another target, and what it makes may be referred to", async () => {
+  const file = `
+    target "versions" { args = { a = 1, b = 2 } }
+    target "made" {
+      name = "made-\${v}"
+      matrix = { v = keys(target.versions.args) }
+      tags = ["made:\${v}"]
+    }
+    target "default" { tags = target.made-b.tags }`;
+  assert.equal((await targetOf(file)).tags, ["made:b"]);
+});
+
 Targets("groups have groups in them; those that are asked for make the default group", async () => {
   const file = `
     group "all" { targets = ["some", "c"] }
@@ -224,13 +236,20 @@ Targets("attributes can refer to those of other targets", async () => {
   const file = `
     target "a" {
       tags = ["x:1"]
-      args = { V = "1" }
+      args = { V = 1 }
+      output = ["type=oci,dest=x.tar"]
     }
     target "default" {
+      labels = { dest = target.a.output[0].dest, n = target.a.args.V == "1" }
       tags = [for tag in target.a.tags : "\${tag}-debug"]
       args = { W = target.a.args.V, N = target.a.labels == null, M = target.a.name }
     }`;
-  assert.equal(await targetOf(file), { ...usual, args: { M: "a", N: "true", W: "1" }, tags: ["x:1-debug"] });
+  assert.equal(await targetOf(file), {
+    ...usual,
+    args: { M: "a", N: "true", W: "1" },
+    labels: { dest: "x.tar", n: "true" },
+    tags: ["x:1-debug"],
+  });
 });
 
 const VARIABLES = `

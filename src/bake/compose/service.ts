@@ -171,7 +171,8 @@ function withFurther(
   );
   const before = attributes[name];
   const lists = [before, value].map((one): readonly (string | Spec)[] => (Array.isArray(one) ? one : []));
-  return merged({}, { ...attributes, [name]: lists.flat() });
+  const all = lists.flat();
+  return merged({}, { ...attributes, [name]: name === "ssh" ? inOrder(all) : all });
 }
 
 function contextOf(tree: Tree, { reader }: ServiceFacts): string | undefined {
@@ -183,6 +184,12 @@ function contextOf(tree: Tree, { reader }: ServiceFacts): string | undefined {
 function cleanPath(path: string): string {
   if (path === "" || path.includes("://") || path.startsWith("git@")) return path;
   return posix.normalize(path).replace(/(?<=.)\/$/, "");
+}
+
+/** Agents are told in the order of their names. */
+function inOrder(agents: readonly (string | Spec)[]): readonly (string | Spec)[] {
+  const idOf = (agent: string | Spec): string => (typeof agent === "string" ? agent : String(agent.id));
+  return [...agents].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
 /** Pairs with something for those without a value. */
