@@ -190,6 +190,13 @@ Compose("the name of the project is a variable", async () => {
   assert.equal((await targetOf(yaml(`name: shop\n${services}`))).tags, ["shop-x"]);
 });
 
+Compose("numbers are told as they are, also large ones", async () => {
+  const file = yaml(
+    "services:\n  default: { build: { context: ., args: { A: 12345678901234567890, B: 1.5, C: 007 } } }\n",
+  );
+  assert.equal((await targetOf(file)).args, { A: "12345678901234567890", B: "1.5", C: "7" });
+});
+
 Compose("what is not set is told of once", async () => {
   const told: string[] = [];
   const file = yaml("services:\n  default:\n    image: x:$NOPE\n    build: { context: ., target: $NOPE$ALSO }\n");

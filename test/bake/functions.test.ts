@@ -192,6 +192,7 @@ const faults: readonly (readonly [expression: string, expected: RegExp])[] = [
   ['parseint("9", 8)', /"9" is no number of base 8/],
   ['base64decode("%")', /this is not base64/],
   ['csvdecode("a,b\\n1\\n")', /row 2 has 1 columns, and the first has 2/],
+  ['jsondecode("[12345678901234567890]")', /a number has more digits/],
   ['jsondecode("{")', /this is no JSON/],
   ['timeadd("yesterday", "1h")', /"yesterday" is no time/],
   ['timeadd("2026-01-01T00:00:00Z", "1 hour")', /"1 hour" is no duration/],

@@ -458,6 +458,11 @@ const faults: readonly (readonly [name: string, files: Files, expected: RegExp])
   ],
   ["an output without a type", 'target "default" { output = ["dest=x"] }', /hcl:1:29: output needs a type/],
   ["a secret with something odd", 'target "default" { secret = ["id=a,sorce=b"] }', /hcl:1:29: a secret has no sorce/],
+  [
+    "a number of JSON that is too long",
+    { "x.json": '{"target": {"default": {"args": {"A": 12345678901234567890}}}}' },
+    /^x\.json:1:39: this number has more digits than can be computed with/,
+  ],
   ["JSON that is none", { "x.json": '{\n  "target": {,\n}' }, /^x\.json:2:14: a name in quotes is missing before ","/],
   [
     "a mistake in a template of JSON",

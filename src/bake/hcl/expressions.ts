@@ -1,5 +1,6 @@
 import { faultAt, type Place, span } from "../source.ts";
 import type { TemplatePart } from "./lexer.ts";
+import { numberOf } from "./numbers.ts";
 import { type BinaryOperator, type Expression, type ObjectItem, SPLAT, type TemplateNode } from "./syntax.ts";
 import { TokenReader } from "./tokens.ts";
 
@@ -283,18 +284,4 @@ export abstract class ExpressionParser extends TokenReader {
     this.take();
     return token.text;
   }
-}
-
-/** So many digits a double holds for sure. */
-const MOST_DIGITS = 15;
-
-function numberOf(text: string, place: Place): number {
-  const number = Number(text);
-  const digits = text
-    .replace(/[eE].*$/, "")
-    .replace(".", "")
-    .replace(/^0+/, "");
-  const isExact = Number.isSafeInteger(number) || (!Number.isInteger(number) && digits.length <= MOST_DIGITS);
-  if (Number.isFinite(number) && isExact) return number;
-  throw faultAt(place, "this number has more digits than can be computed with", "write it as a string");
 }

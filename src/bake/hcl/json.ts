@@ -1,4 +1,5 @@
 import { faultAt, type Place, Source } from "../source.ts";
+import { numberOf } from "./numbers.ts";
 import type { Attribute, Block, Body, Expression, ObjectItem } from "./syntax.ts";
 import { templateExpression } from "./templates.ts";
 
@@ -150,7 +151,10 @@ class JsonParser {
       [];
     if (word === undefined) throw this.#unexpected("a value");
     this.#at += word.length;
-    return { kind: "plain", value: JSON.parse(word), place: this.#place(from) };
+    const place = this.#place(from);
+    if (word === "null") return { kind: "plain", value: null, place };
+    if (word === "true" || word === "false") return { kind: "plain", value: word === "true", place };
+    return { kind: "plain", value: numberOf(word, place), place };
   }
 
   #string(): string {
