@@ -27,6 +27,7 @@ export const ATTRIBUTES = {
   "no-cache-filter": { kind: "texts", merge: "append" },
   "shm-size": { kind: "text", merge: "replace" },
   ulimits: { kind: "texts", merge: "append" },
+  resources: { kind: "limits", merge: "append" },
   call: { kind: "text", merge: "replace" },
   entitlements: { kind: "texts", merge: "append" },
   "extra-hosts": { kind: "map", merge: "append" },
@@ -35,7 +36,7 @@ export const ATTRIBUTES = {
 export type AttributeName = keyof typeof ATTRIBUTES;
 
 /** An output, a cache, a secret, an agent or an attestation, taken apart: `type=docker,dest=x.tar`. */
-export type Spec = Readonly<Record<string, string | readonly string[]>>;
+export type Spec = Readonly<Record<string, string | boolean | readonly string[]>>;
 
 interface ValueOfKind {
   readonly text: string;
@@ -43,6 +44,7 @@ interface ValueOfKind {
   readonly boolean: boolean;
   readonly map: Readonly<Record<string, string>>;
   readonly specs: readonly Spec[];
+  readonly limits: Readonly<Record<string, string | number>>;
 }
 
 /** What a target says, in the shape in which `--print` shows it. What it does not say is absent. */
@@ -88,7 +90,7 @@ function together(name: AttributeName, before: AttributeValue | undefined, after
   return isMapValue(before) && isMapValue(after) ? { ...before, ...after } : after;
 }
 
-function isMapValue(value: AttributeValue): value is ValueOfKind["map"] {
+function isMapValue(value: AttributeValue): value is ValueOfKind["map"] | ValueOfKind["limits"] {
   return typeof value === "object" && !Array.isArray(value);
 }
 
@@ -116,7 +118,7 @@ function neatValue(name: AttributeName, value: AttributeValue): AttributeValue |
   // A context without a source is one that is taken back.
   const entries = Object.entries(value).filter(([, text]) => name !== "contexts" || text !== "");
   if (entries.length === 0) return undefined;
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return name === "resources" ? value : Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function isTexts(value: AttributeValue): value is readonly string[] {

@@ -8,7 +8,7 @@ import {
 import type { Attribute } from "./hcl/syntax.ts";
 import { faultAt, type Place } from "./source.ts";
 import { type SpecName, specOf } from "./specs.ts";
-import { isList, isMap, kindOf, toBoolean, toList, toMap, toText, type Value } from "./values.ts";
+import { isList, isMap, kindOf, toBoolean, toList, toMap, toNumber, toText, type Value } from "./values.ts";
 
 /** A target as a file defines it: what it inherits is not in it yet. */
 export interface TargetDefinition {
@@ -60,7 +60,12 @@ export function attributeValue(
     case "texts":
       return listFor(name, value, place).flatMap((member) => (member === null ? [] : [toText(member, place)]));
     case "specs":
-      return listFor(name, value, place).map((member) => specOf(name as SpecName, member, place));
+      // An empty string says nothing: it is what a condition gives that is not met.
+      return listFor(name, value, place)
+        .filter((member) => member !== null && member !== "")
+        .map((member) => specOf(name as SpecName, member, place));
+    case "limits":
+      return limitsOf(toMap(value, place), place);
     case "map": {
       const entries = [...toMap(value, place)];
       return Object.fromEntries(
@@ -68,6 +73,32 @@ export function attributeValue(
       );
     }
   }
+}
+
+/** Limits of steps, in the order in which they are shown; those of processor time are numbers. */
+const LIMITS: Readonly<Record<string, "text" | "number">> = {
+  memory: "text",
+  "memory-swap": "text",
+  "cpu-shares": "number",
+  "cpu-period": "number",
+  "cpu-quota": "number",
+  "cpuset-cpus": "text",
+  "cpuset-mems": "text",
+};
+
+function limitsOf(
+  given: ReadonlyMap<string, Value>,
+  place: Place | undefined,
+): Readonly<Record<string, string | number>> {
+  const names = Object.keys(LIMITS);
+  const odd = [...given.keys()].find((name) => !names.includes(name));
+  if (odd !== undefined) throw faultAt(place, `resources has no ${odd}`, `it has ${names.join(", ")}`);
+  const entries = names.flatMap((name): (readonly [string, string | number])[] => {
+    const value = given.get(name) ?? null;
+    if (value === null) return [];
+    return [[name, LIMITS[name] === "number" ? toNumber(value, place) : toText(value, place)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 function listFor(name: string, value: Value, place: Place | undefined): readonly Value[] {

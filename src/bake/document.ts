@@ -1,6 +1,7 @@
 import { suggest } from "../parser/suggest.ts";
 import { ATTRIBUTE_NAMES, type AttributeName, isAttribute, merged } from "./attributes.ts";
 import {
+  attributeValue,
   checkName,
   type Definitions,
   definitionOf,
@@ -11,8 +12,8 @@ import {
 } from "./definitions.ts";
 import { type Environment, Evaluator, type Locals, NO_LOCALS, type OwnFunction } from "./evaluate.ts";
 import type { Attribute, Block, Body, Expression } from "./hcl/syntax.ts";
-import { faultAt, type Place } from "./source.ts";
-import { isList, mapOf, toMap, toText, type Value } from "./values.ts";
+import { faultAt, locationOf, type Place } from "./source.ts";
+import { fromJson, isList, mapOf, toMap, toText, type Value } from "./values.ts";
 import { type Given, Variables } from "./variables.ts";
 
 /** What a machine tells to functions. */
@@ -20,6 +21,14 @@ export interface Machine {
   readonly home: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+export interface DefineSettings {
+  readonly given: Given;
+  readonly machine: Machine;
+  /** What compose files define. */
+  readonly before: Definitions | undefined;
+  readonly warn: (message: string) => void;
 }
 
 const BLOCK_TYPES = ["variable", "function", "group", "target"];
@@ -31,8 +40,14 @@ const MOST_TARGETS = 10_000;
  *
  * @throws KbuildError `build.bake`
  */
-export function define(files: readonly Body[], given: Given, machine: Machine, before?: Definitions): Definitions {
-  return new Document(files, given, machine).define(before);
+export function define(files: readonly Body[], settings: DefineSettings): Definitions {
+  return new Document(files, settings).define(settings.before);
+}
+
+/** One of the targets that a block stands for. */
+interface Named {
+  readonly name: string;
+  readonly locals: Locals;
 }
 
 class Document {
@@ -42,10 +57,13 @@ class Document {
   readonly #evaluator: Evaluator;
   /** Attributes of blocks that are being computed, for one may refer to another. */
   readonly #underWay = new Set<Attribute>();
+  readonly #names = new Map<Block, readonly Named[]>();
   readonly #given: Given;
+  readonly #warn: (message: string) => void;
 
-  constructor(files: readonly Body[], given: Given, machine: Machine) {
+  constructor(files: readonly Body[], { given, machine, warn }: DefineSettings) {
     this.#given = given;
+    this.#warn = warn;
     this.#variables = new Variables(given, () => this.#evaluator);
     for (const { attributes, blocks } of files) {
       for (const attribute of attributes) this.#variables.set(attribute);
@@ -122,26 +140,46 @@ class Document {
   /** `target.web.tags`, and `target.web` for all that it says. */
   #blockValue(type: string, name: string, attribute: string | undefined, place: Place): Value | undefined {
     if (type !== "target" && type !== "group") return undefined;
-    const found = this.#blocks
-      .filter((block) => block.type === type)
-      .flatMap((block) => this.#expanded(block, labelOf(block)).map((one) => ({ ...one, block })))
-      .filter((one) => one.name === name);
+    const blocks = this.#blocks.filter((block) => block.type === type);
+    const isMade = (block: Block): boolean => find(block.body.attributes, "matrix") !== undefined;
+    const direct = blocks.filter((block) => labelOf(block) === name && !isMade(block));
+    // Only when no block has the name, those that a matrix makes are looked at: one of these may be asking.
+    const found =
+      direct.length > 0
+        ? direct.map((block) => ({ block, locals: NO_LOCALS }))
+        : blocks.filter(isMade).flatMap((block) =>
+            this.#expanded(block, labelOf(block))
+              .filter((one) => one.name === name)
+              .map(({ locals }) => ({ block, locals })),
+          );
     if (found.length === 0) {
       const near = suggest(name, this.#blocks.map(labelOf));
       throw faultAt(place, `there is no ${type} ${name}`, near && `did you mean ${near}?`);
     }
-    const values = new Map<string, Value>();
+    const values = new Map<string, Value>([["name", name]]);
     for (const { block, locals } of found) {
       for (const one of block.body.attributes) {
         if (one.name === "matrix" || one.name === "name") continue;
-        if (attribute === undefined || one.name === attribute) values.set(one.name, this.#value(one, locals));
+        if (attribute === undefined || one.name === attribute) values.set(one.name, this.#readValue(one, locals));
       }
     }
     return attribute === undefined ? mapOf(values) : (values.get(attribute) ?? null);
   }
 
-  /** The names that a block stands for, each with what its matrix gives it. */
-  #expanded(block: Block, label: string): { readonly name: string; readonly locals: Locals }[] {
+  /** What others see of an attribute: texts that stand for objects as such, arguments as texts. */
+  #readValue(attribute: Attribute, locals: Locals): Value {
+    const value = this.#value(attribute, locals);
+    return isAttribute(attribute.name) ? fromJson(attributeValue(attribute.name, value, attribute.value.place)) : value;
+  }
+
+  /** The names that a block stands for, each with what its matrix gives it; computed once. */
+  #expanded(block: Block, label: string): readonly Named[] {
+    const known = this.#names.get(block) ?? this.#expand(block, label);
+    this.#names.set(block, known);
+    return known;
+  }
+
+  #expand(block: Block, label: string): readonly Named[] {
     const [matrix, name] = [find(block.body.attributes, "matrix"), find(block.body.attributes, "name")];
     if (block.type === "group" || matrix === undefined) {
       if (name !== undefined)
@@ -188,22 +226,28 @@ class Document {
     };
   }
 
+  /** buildx passes over attributes that it does not know, and so files that work have some; here it is told. */
+  #passOver({ name, place }: Attribute): void {
+    if (name === "policy") throw faultAt(place, "policies are not supported yet");
+    const { file, line, column } = locationOf(place);
+    const near = suggest(name, [...ATTRIBUTE_NAMES, "matrix", "name"]);
+    const hint = near ? `; did you mean ${near}?` : "";
+    this.#warn(`${file}:${line}:${column}: a target has no ${name}, and so it changes nothing${hint}`);
+  }
+
   #target(block: Block, name: string, locals: Locals): TargetDefinition {
     checkNoBlocks(block);
     const given: { name: AttributeName; value: Value; place: Place }[] = [];
     for (const attribute of block.body.attributes) {
       if (attribute.name === "matrix" || attribute.name === "name") continue;
-      if (!isAttribute(attribute.name)) throw unknownAttribute(attribute);
+      if (!isAttribute(attribute.name)) {
+        this.#passOver(attribute);
+        continue;
+      }
       given.push({ name: attribute.name, value: this.#value(attribute, locals), place: attribute.value.place });
     }
     return definitionOf(name, block.place, given);
   }
-}
-
-function unknownAttribute({ name, place }: Attribute) {
-  if (name === "policy") return faultAt(place, "policies are not supported yet");
-  const near = suggest(name, [...ATTRIBUTE_NAMES, "matrix", "name"]);
-  return faultAt(place, `a target has no ${name}`, near && `did you mean ${near}?`);
 }
 
 function labelOf({ type, labels, place }: Block): string {

@@ -49,8 +49,15 @@ function isWords(value: Value): boolean {
   return typeof value === "string" && !/^[+-]?[\d.]+$/.test(value);
 }
 
-/** Whole numbers that a double cannot hold exactly are refused, for the outcome would be wrong. */
+/** Of a number that is not whole so many digits are kept: more are an artefact of binary fractions. */
+const DIGITS = 15;
+
+/**
+ * A result that can be told as it is: 0.1 + 0.2 is 0.3. Whole numbers that a double cannot hold exactly are refused, for
+ * the outcome would be wrong.
+ */
 export function finite(result: number, place: Place): number {
-  if (Number.isFinite(result) && (!Number.isInteger(result) || Number.isSafeInteger(result))) return result;
+  if (Number.isSafeInteger(result)) return result;
+  if (Number.isFinite(result) && !Number.isInteger(result)) return Number(result.toPrecision(DIGITS));
   throw faultAt(place, "this number has more digits than can be computed with");
 }

@@ -13,6 +13,8 @@ import {
 } from "./attributes.ts";
 import { attributeValue } from "./definitions.ts";
 import { namesMatching } from "./patterns.ts";
+import { sortedSpec } from "./specs.ts";
+import { goBoolean, type Value } from "./values.ts";
 
 /** One `--set PATTERN.KEY[.NAME][+]=VALUE`, several of one key taken together. */
 export interface Override {
@@ -21,12 +23,25 @@ export interface Override {
   readonly name: string | undefined;
   readonly values: readonly string[];
   readonly adds: boolean;
+  /** As it was given, the last of several. */
+  readonly text: string;
 }
 
 type OverrideKey = AttributeName | "push" | "load";
 
 /** Keys that are not called as the attributes that they change. */
-const RENAMED: Readonly<Record<string, AttributeName>> = { platform: "platforms", secrets: "secret" };
+const RENAMED: Readonly<Record<string, AttributeName>> = {
+  annotation: "annotations",
+  arg: "args",
+  entitlement: "entitlements",
+  "extra-host": "extra-hosts",
+  label: "labels",
+  platform: "platforms",
+  resource: "resources",
+  secrets: "secret",
+  tag: "tags",
+  ulimit: "ulimits",
+};
 /** What cannot be changed from outside. */
 const FIXED: readonly AttributeName[] = ["description", "inherits", "dockerfile-inline"];
 /** What is always added to. */
@@ -60,8 +75,10 @@ export function readOverrides(
       overrides.set(id, {
         key,
         name,
-        values: isList ? [...(before?.values ?? []), told] : [told],
+        // An empty value takes away what there is.
+        values: !isList ? [told] : told === "" && plus !== "+" ? [] : [...(before?.values ?? []), told],
         adds: plus === "+" || before?.adds === true,
+        text,
       });
       found.set(target, overrides);
     }
@@ -84,7 +101,7 @@ function keyOf(typed: string, text: string): OverrideKey {
 }
 
 function checkShape(key: OverrideKey, name: string | undefined, value: string | undefined, text: string): void {
-  const isMap = key !== "push" && key !== "load" && ATTRIBUTES[key].kind === "map";
+  const isMap = key !== "push" && key !== "load" && ["map", "limits"].includes(ATTRIBUTES[key].kind);
   if (isMap && !name) throw bad(text, `${key} needs a name`, `for instance --set web.${key}.NAME=VALUE`);
   if (!isMap && name !== undefined) throw bad(text, `${key} has no parts`);
   if (value === undefined && key !== "args")
@@ -109,15 +126,17 @@ export function overridden(before: TargetAttributes, overrides: readonly Overrid
   return overrides.reduce(applied, before);
 }
 
-function applied(attributes: TargetAttributes, { key, name, values, adds }: Override): TargetAttributes {
+function applied(attributes: TargetAttributes, { key, name, values, adds, text }: Override): TargetAttributes {
   const [value = ""] = values;
-  const told = `*.${key}${name === undefined ? "" : `.${name}`}=${value}`;
-  if (key === "push") return { ...attributes, output: pushed(attributes.output ?? [], booleanOf(value, told)) };
-  if (key === "load") return { ...attributes, output: loaded(attributes.output ?? [], booleanOf(value, told)) };
+  if (key === "push") return { ...attributes, output: pushed(attributes.output ?? [], booleanOf(value, text)) };
+  if (key === "load") return { ...attributes, output: loaded(attributes.output ?? [], booleanOf(value, text)) };
   const { kind } = ATTRIBUTES[key];
   if (kind === "map" && name !== undefined) return merged(attributes, { [key]: { [name]: value } });
-  if (kind === "boolean") return withAttribute(attributes, key, booleanOf(value, told));
-  const set = kind === "text" ? value : parsed(key, values, told);
+  if (kind === "limits" && name !== undefined) {
+    return merged(attributes, { [key]: parsed(key, new Map([[name, value]]), text) });
+  }
+  if (kind === "boolean") return withAttribute(attributes, key, booleanOf(value, text));
+  const set = kind === "text" ? value : parsed(key, values, text);
   if (!adds && !ADDED.includes(key)) return withAttribute(attributes, key, set);
   // "+=" adds also to what a later file would replace.
   const isReplaced = ATTRIBUTES[key].merge === "replace" && Array.isArray(set);
@@ -126,18 +145,18 @@ function applied(attributes: TargetAttributes, { key, name, values, adds }: Over
   return withAttribute(attributes, key, [...(Array.isArray(earlier) ? earlier : []), ...set]);
 }
 
-function parsed(key: AttributeName, values: readonly string[], told: string): AttributeValue {
+function parsed(key: AttributeName, values: Value, text: string): AttributeValue {
   try {
     return attributeValue(key, values, undefined) ?? [];
   } catch (error) {
-    throw bad(told, error instanceof Error ? error.message : String(error), undefined, error);
+    throw error instanceof KbuildError ? bad(text, error.message, error.hint, error) : error;
   }
 }
 
-function booleanOf(text: string, told: string): boolean {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw bad(told, "this is neither true nor false");
+function booleanOf(given: string, text: string): boolean {
+  const value = goBoolean(given);
+  if (value === undefined) throw bad(text, "this is neither true nor false");
+  return value;
 }
 
 /** `--push`: images of outputs are pushed, and where there is no other output than to docker, one is added. */
@@ -145,9 +164,9 @@ function pushed(outputs: readonly Spec[], push: boolean): readonly Spec[] {
   if (!push) {
     return outputs
       .filter(({ type }) => type !== "registry")
-      .map((output) => (output.type === "image" ? { ...output, push: "false" } : output));
+      .map((output) => (output.type === "image" ? sortedSpec({ ...output, push: "false" }) : output));
   }
-  const changed = outputs.map((output) => (output.type === "image" ? { ...output, push: "true" } : output));
+  const changed = outputs.map((output) => (output.type === "image" ? sortedSpec({ ...output, push: "true" }) : output));
   return outputs.every(({ type }) => type === "docker") ? [...changed, { push: "true", type: "image" }] : changed;
 }
 

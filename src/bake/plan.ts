@@ -46,6 +46,16 @@ export const DEFAULT_FILES = [
 
 /** @throws KbuildError `build.bake` */
 export async function readDefinitions(inputs: BakeInputs): Promise<Definitions> {
+  try {
+    return await read(inputs);
+  } catch (error) {
+    // Whoever makes a file can nest what is in it in many ways; the stack ends before all of them are thought of.
+    if (!(error instanceof RangeError)) throw error;
+    throw new KbuildError("build.bake", "the files are nested too deeply", { cause: error });
+  }
+}
+
+async function read(inputs: BakeInputs): Promise<Definitions> {
   const sources = inputs.files.map(({ name, text }) => ({ kind: kindOf(name, text), source: new Source(name, text) }));
   const compose = sources.filter(({ kind }) => kind === "compose").map(({ source }) => source);
   const others = sources.filter(({ kind }) => kind !== "compose");
@@ -57,7 +67,8 @@ export async function readDefinitions(inputs: BakeInputs): Promise<Definitions> 
   }
   if (others.length === 0 && definitions !== undefined) return definitions;
   const bodies = others.map(({ kind, source }) => (kind === "json" ? parseJsonBody(source) : parseHcl(source)));
-  return define(bodies, inputs, inputs.machine, definitions);
+  const { machine, warn } = inputs;
+  return define(bodies, { given: inputs, machine, warn, before: definitions });
 }
 
 /** What a file is, by its name or, where that tells nothing, by how it begins. */

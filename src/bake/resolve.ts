@@ -46,10 +46,14 @@ export function linksOf({ contexts }: TargetAttributes): string[] {
   );
 }
 
+/** Those who refer to each other twice at each of many levels would be followed for ever. */
+const MOST_STEPS = 100_000;
+
 class Resolver {
   readonly #definitions: Definitions;
   readonly #overrides: ReadonlyMap<string, readonly Override[]>;
   readonly #targets = new Map<string, ResolvedTarget>();
+  #steps = 0;
 
   constructor(definitions: Definitions, overrides: ReadonlyMap<string, readonly Override[]>) {
     this.#definitions = definitions;
@@ -65,12 +69,17 @@ class Resolver {
       }
     }
     // What was asked for by name makes the default group, which is told in the order of names.
-    const asked = wanted.filter((name) => name !== "default" || !groups.has("default"));
+    const asked = wanted.filter((name, number) => name !== "default" || (number === 0 && !groups.has("default")));
     const before = groups.get("default");
     const targets = [...new Set([...(before?.targets ?? []), ...asked])].sort();
     groups.set("default", { description: before?.description, targets });
     for (const name of [...this.#targets.keys()]) this.#link(name, []);
     return { groups: inOrder(groups), targets: inOrder(this.#targets) };
+  }
+
+  #step(place: Place | undefined): void {
+    this.#steps += 1;
+    if (this.#steps > MOST_STEPS) throw faultAt(place, "targets and groups refer to each other too often");
   }
 
   /** What a name stands for: patterns for several, and a service's for its target, which has no dots. */
@@ -90,6 +99,7 @@ class Resolver {
     from: Place | undefined,
     seen: ReadonlySet<string>,
   ): readonly string[] {
+    this.#step(from);
     const group = this.#definitions.groups.get(name);
     // A group that is in itself stands for the target of its name.
     if (group === undefined || seen.has(name)) {
@@ -136,6 +146,7 @@ class Resolver {
 
   /** A target on top of what it inherits: of several, the last counts most. */
   #inherited(name: string, from: Place | undefined, way: readonly string[]): TargetDefinition {
+    this.#step(from);
     const target = this.#definitions.targets.get(name);
     if (target === undefined) throw this.#missing(name, from);
     if (way.includes(name)) {
@@ -151,7 +162,8 @@ class Resolver {
     }
     attributes = merged(attributes, target.attributes);
     for (const [attribute, place] of target.places) places.set(attribute, place);
-    return { name, place: target.place, attributes: overridden(attributes, this.#overrides.get(name) ?? []), places };
+    const changed = overridden(attributes, this.#overrides.get(name) ?? []);
+    return { name, place: target.place, attributes: normalized(changed), places };
   }
 
   /** Brings in the targets that a target uses. */
@@ -159,6 +171,7 @@ class Resolver {
     const target = this.#targets.get(name);
     if (target === undefined) return;
     const place = target.places.get("contexts") ?? target.place;
+    this.#step(place);
     for (const used of linksOf(target.attributes)) {
       if (used === name || way.includes(used)) {
         const circle = [...way.slice(Math.max(0, way.indexOf(used))), name, used].join(" -> ");

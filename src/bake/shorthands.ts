@@ -1,3 +1,5 @@
+import { goBoolean } from "./values.ts";
+
 /** Options that stand for a `--set`. */
 export interface Shorthands {
   readonly push?: boolean | undefined;
@@ -24,7 +26,7 @@ export function overridesOf({ push, load, noCache, pull, call, provenance, sbom 
 
 /** `--sbom=true`, `--sbom=false` or `--sbom=generator=…` as an attestation. */
 export function canonicalAttest(type: string, value: string): string {
-  if (/^(?:1|t|T|TRUE|true|True|)$/.test(value)) return `type=${type}`;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(value)) return `type=${type},disabled=true`;
+  const isWanted = value === "" ? true : goBoolean(value);
+  if (isWanted !== undefined) return isWanted ? `type=${type}` : `type=${type},disabled=true`;
   return `type=${type},${value}`;
 }

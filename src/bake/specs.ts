@@ -1,6 +1,6 @@
 import type { Spec } from "./attributes.ts";
 import { faultAt, type Place } from "./source.ts";
-import { isList, isMap, toText, type Value } from "./values.ts";
+import { goBoolean, isList, isMap, toText, type Value } from "./values.ts";
 
 export type SpecName = "attest" | "cache-from" | "cache-to" | "secret" | "ssh" | "output";
 
@@ -10,7 +10,7 @@ export function specOf(name: SpecName, value: Value, place: Place | undefined): 
 }
 
 function fromObject(name: SpecName, value: ReadonlyMap<string, Value>, place: Place | undefined): Spec {
-  const entries = [...value].flatMap(([key, member]): (readonly [string, string | readonly string[]])[] => {
+  const entries = [...value].flatMap(([key, member]): (readonly [string, Spec[string]])[] => {
     if (member === null) return [];
     if (isList(member)) {
       if (name === "ssh" && key === "paths") return [[key, member.map((path) => toText(path, place))]];
@@ -33,7 +33,8 @@ function fromText(name: SpecName, text: string, place: Place | undefined): Spec 
   for (const field of fields) {
     const at = field.indexOf("=");
     if (at < 1) throw faultAt(place, `${name}: ${JSON.stringify(field)} must be KEY=VALUE`);
-    const key = field.slice(0, at).trim().toLowerCase();
+    // What an attestation is made with is named as its generator has it.
+    const key = name === "attest" ? field.slice(0, at) : field.slice(0, at).trim().toLowerCase();
     if (entries.has(key)) throw faultAt(place, `${name}: ${key} is given twice`);
     entries.set(key, field.slice(at + 1));
   }
@@ -59,7 +60,15 @@ function checked(name: SpecName, given: Spec, place: Place | undefined): Spec {
     );
   }
   const typed = given.type === undefined ? { ...given, type: "registry" } : given;
-  return Object.fromEntries(Object.entries(typed).sort(([a], [b]) => (a < b ? -1 : 1)));
+  if (name !== "attest" || typed.disabled === undefined) return sortedSpec(typed);
+  const disabled = goBoolean(String(typed.disabled));
+  if (disabled === undefined) throw faultAt(place, "disabled must be true or false");
+  return sortedSpec({ ...typed, disabled });
+}
+
+/** With its keys in the order in which they are shown. */
+export function sortedSpec(spec: Spec): Spec {
+  return Object.fromEntries(Object.entries(spec).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 const SECRET_KEYS = ["id", "src", "source", "env", "type"];
@@ -72,14 +81,14 @@ function secretOf(given: Spec, place: Place | undefined): Spec {
   const src = given.src ?? given.source;
   if (type !== undefined && type !== "file" && type !== "env")
     throw faultAt(place, "the type of a secret is file or env");
-  const variable = env ?? (type === "env" ? (src ?? id) : undefined);
+  const variable = env ?? (type === "env" ? src : undefined);
   const file = type === "env" ? undefined : src;
   if (variable !== undefined && file !== undefined) {
     throw faultAt(place, "a secret is from a file or from a variable, and this one has src and env");
   }
   return {
     ...(id === undefined ? {} : { id }),
-    ...(file === undefined ? (type === "file" && id !== undefined ? { src: id } : {}) : { src: file }),
+    ...(file === undefined ? {} : { src: file }),
     ...(variable === undefined ? {} : { env: variable }),
   };
 }

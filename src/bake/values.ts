@@ -78,6 +78,12 @@ export function toBoolean(value: Value, place: Place | undefined): boolean {
   throw faultAt(place, `true or false is needed here, and this is ${described(value)}`);
 }
 
+/** As Go's `strconv.ParseBool`, which command lines and environments are read with; undefined when it is neither. */
+export function goBoolean(text: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
+}
+
 export function toList(value: Value, place: Place | undefined): readonly Value[] {
   if (isList(value)) return value;
   throw faultAt(place, `a list is needed here, and this is ${kindOf(value)}`);

@@ -1,3 +1,4 @@
+import { KbuildError } from "../errors.ts";
 import { suggest } from "../parser/suggest.ts";
 import type { VariableDefinition } from "./definitions.ts";
 import type { Evaluator } from "./evaluate.ts";
@@ -5,7 +6,7 @@ import type { Attribute, Block } from "./hcl/syntax.ts";
 import { faultAt, type Place } from "./source.ts";
 import { csvFields } from "./specs.ts";
 import { convert, impliedType, isPlain, type Type, typeOf, typeText } from "./types.ts";
-import { fromJson, toBoolean, toNumber, toText, type Value } from "./values.ts";
+import { fromJson, goBoolean, toBoolean, toNumber, toText, type Value } from "./values.ts";
 
 /** Values for variables from outside of the files. */
 export interface Given {
@@ -137,7 +138,11 @@ export class Variables {
 
   #untyped(name: string, { text }: { readonly text: string }, value: Value | undefined, place: Place): Value {
     try {
-      if (typeof value === "boolean") return goBoolean(text, place);
+      if (typeof value === "boolean") {
+        const given = goBoolean(text);
+        if (given === undefined) throw faultAt(place, "this is neither true nor false");
+        return given;
+      }
       if (typeof value === "number") return toNumber(text, place);
     } catch (error) {
       throw this.#outsideFault(name, text, place, error);
@@ -148,8 +153,9 @@ export class Variables {
   }
 
   #outsideFault(name: string, text: string, place: Place, error: unknown) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return faultAt(place, `the variable ${name} cannot be ${JSON.stringify(text)}: ${reason}`, undefined, error);
+    if (!(error instanceof KbuildError)) return error;
+    const { message, hint } = error;
+    return faultAt(place, `the variable ${name} cannot be ${JSON.stringify(text)}: ${message}`, hint, error);
   }
 
   /** Computes all that is not yet, so that mistakes are found whatever is built, and checks what `validation` says. */
@@ -197,11 +203,4 @@ function jsonOf(name: string, text: string, place: Place): Value {
   } catch {
     throw faultAt(place, `${name}_JSON is no JSON`);
   }
-}
-
-/** As Go's `strconv.ParseBool`. */
-function goBoolean(text: string, place: Place): boolean {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw faultAt(place, "this is neither true nor false");
 }

@@ -86,6 +86,8 @@ export interface BuildOptions {
   readonly cacheFrom?: readonly CacheSource[] | undefined;
   /** Where the records and layers of this build go, for other machines. */
   readonly cacheTo?: readonly CacheTarget[] | undefined;
+  /** Tells builds of one Dockerfile apart, so that why a step was not cached is told of the last build of this name. */
+  readonly name?: string | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
   /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */

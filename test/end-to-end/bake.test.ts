@@ -93,6 +93,20 @@ Bake("targets are built, those that others use before them, and progress names t
   assert.not.match(listed, /<none>/, "what is built only for others is no image of its own");
 });
 
+Bake("why a step was made is told of the same target, though others have its Dockerfile", async () => {
+  const own = plant(path.join(folder, "reasons"), {
+    "docker-bake.hcl":
+      'target "default" {\n  name = "n${n}"\n  matrix = { n = [1, 2] }\n  args = { N = n }\n' +
+      '  dockerfile-inline = "FROM scratch\\nARG N\\nCOPY file /$N/\\n"\n}\n',
+    file: "before",
+  });
+  await kbuild.must(["bake", "-q"], { cwd: own });
+  plant(own, { file: "after" });
+  const done = await kbuild.must(["bake", "--progress=plain"], { cwd: own });
+  const reasons = [...done.stderr.matchAll(/why: (.*)/g)].map(([, why]) => why);
+  assert.equal(reasons.sort(), ["changed: 1/file", "changed: 2/file"]);
+});
+
 Bake("a second time everything is in the cache", async () => {
   const done = await kbuild.must(["bake", "--progress=plain", "web"], { cwd: project });
   assert.not.match(done.stderr, /why:/);

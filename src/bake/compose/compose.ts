@@ -1,6 +1,6 @@
 import { suggest } from "../../parser/suggest.ts";
 import { checkName, type Definitions, type GroupDefinition, type TargetDefinition } from "../definitions.ts";
-import { faultAt, type Place, type Source } from "../source.ts";
+import { faultAt, locationOf, type Place, type Source } from "../source.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { extended, mergedTrees } from "./merge.ts";
 import { Reader } from "./reader.ts";
@@ -27,9 +27,10 @@ export async function defineCompose(files: readonly Source[], settings: ComposeS
   const [first, ...others] = await Promise.all(files.map(parseYaml));
   if (first === undefined) return { targets: new Map(), groups: new Map(), variables: [] };
   const whole = others.reduce((before, after) => mergedTrees(before, after), first);
-  const reader = readerFor(settings);
+  const name = whole.kind === "map" ? whole.members.get("name")?.value : undefined;
+  const reader = readerFor(settings, name?.kind === "plain" ? String(name.value) : undefined);
   const parts = reader.members(whole, "a compose file");
-  for (const [name, { place }] of parts) checkPart(name, place);
+  for (const [part, { place }] of parts) checkPart(part, place, settings.warn);
   const services = membersOf(reader, parts, "services");
   const facts: ServiceFacts = { reader, secrets: membersOf(reader, parts, "secrets") };
   const targets = new Map<string, TargetDefinition>();
@@ -45,7 +46,10 @@ export async function defineCompose(files: readonly Source[], settings: ComposeS
   return { targets, groups: new Map([["default", group]]), variables: [] };
 }
 
-function readerFor({ env, variables, dotenv, warn }: ComposeSettings): Reader {
+/** What a project without a name is called. */
+const PROJECT = "bake";
+
+function readerFor({ env, variables, dotenv, warn }: ComposeSettings, project = PROJECT): Reader {
   const outside = (name: string): string | undefined => {
     if (Object.hasOwn(variables, name)) return variables[name];
     return Object.hasOwn(env, name) ? env[name] : undefined;
@@ -53,7 +57,7 @@ function readerFor({ env, variables, dotenv, warn }: ComposeSettings): Reader {
   const inFile = dotenv === undefined ? new Map<string, string>() : parseDotenv(dotenv, outside);
   const told = new Set<string>();
   return new Reader(
-    (name) => outside(name) ?? inFile.get(name),
+    (name) => outside(name) ?? inFile.get(name) ?? (name === "COMPOSE_PROJECT_NAME" ? project : undefined),
     (name) => {
       if (!told.has(name)) warn(`the variable ${name} is not set, and so is taken to be empty`);
       told.add(name);
@@ -61,13 +65,15 @@ function readerFor({ env, variables, dotenv, warn }: ComposeSettings): Reader {
   );
 }
 
-function checkPart(name: string, place: Place): void {
+function checkPart(name: string, place: Place, warn: ComposeSettings["warn"]): void {
   if (name === "include") {
     throw faultAt(place, "include is not supported", "name all files on the command line: -f");
   }
   if (PARTS.includes(name) || name.startsWith("x-")) return;
   const near = suggest(name, PARTS);
-  throw faultAt(place, `a compose file has no ${name}`, near ? `did you mean ${near}?` : `it has ${PARTS.join(", ")}`);
+  const { file, line, column } = locationOf(place);
+  const hint = near ? `; did you mean ${near}?` : "";
+  warn(`${file}:${line}:${column}: a compose file has no ${name}, and so it changes nothing${hint}`);
 }
 
 function membersOf(reader: Reader, parts: ReadonlyMap<string, Member>, name: string): ReadonlyMap<string, Member> {

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { suggest } from "../../parser/suggest.ts";
 import { type AttributeName, type AttributeValue, merged, type Spec, type TargetAttributes } from "../attributes.ts";
 import { attributeValue, type TargetDefinition } from "../definitions.ts";
@@ -45,7 +46,7 @@ const attest =
 
 /** The keys of `build`. Compose build specification, "Attributes". */
 const BUILD: Readonly<Record<string, Key>> = {
-  context: { attribute: "context", read: text("context") },
+  context: { attribute: "context", read: (tree, facts) => contextOf(tree, facts) },
   dockerfile: { attribute: "dockerfile", read: text("dockerfile") },
   dockerfile_inline: { attribute: "dockerfile-inline", read: text("dockerfile_inline") },
   args: { attribute: "args", read: argumentsOf },
@@ -116,7 +117,7 @@ type Found = Pick<TargetDefinition, "attributes" | "places">;
 
 function readBuild(build: Tree, facts: ServiceFacts, environment: ReadonlyMap<string, string>): Found {
   if (build.kind === "plain") {
-    const context = facts.reader.text(build, "build");
+    const context = contextOf(build, facts);
     return { attributes: context === undefined ? {} : { context }, places: new Map([["context", build.place]]) };
   }
   let attributes: TargetAttributes = {};
@@ -170,7 +171,25 @@ function withFurther(
   );
   const before = attributes[name];
   const lists = [before, value].map((one): readonly (string | Spec)[] => (Array.isArray(one) ? one : []));
-  return merged({}, { ...attributes, [name]: lists.flat() });
+  const all = lists.flat();
+  return merged({}, { ...attributes, [name]: name === "ssh" ? inOrder(all) : all });
+}
+
+function contextOf(tree: Tree, { reader }: ServiceFacts): string | undefined {
+  const context = reader.text(tree, "context");
+  return context === undefined ? undefined : cleanPath(context);
+}
+
+/** A path without what means nothing in it; what is no path stays. */
+function cleanPath(path: string): string {
+  if (path === "" || path.includes("://") || path.startsWith("git@")) return path;
+  return posix.normalize(path).replace(/(?<=.)\/$/, "");
+}
+
+/** Agents are told in the order of their names. */
+function inOrder(agents: readonly (string | Spec)[]): readonly (string | Spec)[] {
+  const idOf = (agent: string | Spec): string => (typeof agent === "string" ? agent : String(agent.id));
+  return [...agents].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
 /** Pairs with something for those without a value. */
@@ -195,13 +214,15 @@ function argumentsOf(
   );
 }
 
+/** A host may have several addresses. */
 function hostsOf(tree: Tree, { reader }: ServiceFacts): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    reader.pairs(tree, "extra_hosts", "=:").map(([host, address, place]) => {
-      if (address === undefined) throw faultAt(place, "an extra host is HOST=ADDRESS");
-      return [host, address];
-    }),
-  );
+  const hosts = new Map<string, string>();
+  for (const [host, address, place] of reader.pairs(tree, "extra_hosts", "=:")) {
+    if (address === undefined) throw faultAt(place, "an extra host is HOST=ADDRESS");
+    const before = hosts.get(host);
+    hosts.set(host, before === undefined ? address : `${before},${address}`);
+  }
+  return Object.fromEntries(hosts);
 }
 
 function ulimitsOf(tree: Tree, { reader }: ServiceFacts): string[] {
@@ -233,12 +254,13 @@ function secretsOf(tree: Tree, { reader, secrets }: ServiceFacts): Spec[] {
     };
     if (members.has("external")) throw faultAt(declared.place, `the secret ${id} is external, which a build has not`);
     const [src, env] = [part("file"), part("environment")];
-    return { id, ...(src === undefined ? {} : { src }), ...(env === undefined ? {} : { env }) };
+    return { id, ...(src === undefined ? {} : { src: cleanPath(src) }), ...(env === undefined ? {} : { env }) };
   });
 }
 
 function sshOf(tree: Tree, { reader }: ServiceFacts): Spec[] {
-  return reader.pairs(tree, "ssh").map(([id, path]) => (path === undefined ? { id } : { id, paths: [path] }));
+  const agents = reader.pairs(tree, "ssh").sort(([a], [b]) => (a < b ? -1 : 1));
+  return agents.map(([id, path]) => (path === undefined ? { id } : { id, paths: [path] }));
 }
 
 /** A context may be another service: `service:db`. */
@@ -247,7 +269,7 @@ function contextsOf(tree: Tree, { reader }: ServiceFacts): Readonly<Record<strin
     reader.pairs(tree, "additional_contexts").map(([name, source = "", place]) => {
       if (source === "") throw faultAt(place, "a context is NAME=SOURCE");
       const [, other] = /^(?:service|target):(.*)$/.exec(source) ?? [];
-      return [name, other === undefined ? source : `target:${other.replaceAll(".", "_")}`];
+      return [name, other === undefined ? cleanPath(source) : `target:${other.replaceAll(".", "_")}`];
     }),
   );
 }

@@ -52,11 +52,17 @@ export async function parseYaml(source: Source): Promise<Tree> {
       return { kind: "map", members, place };
     }
     if (isSeq(node)) return { kind: "list", items: node.items.map((item) => read(item, depth + 1, place)), place };
-    const value = isScalar(node) ? node.value : null;
+    const value = isScalar(node) ? exact(node.value, node.source) : null;
     const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
     return { kind: "plain", value: isPlain ? value : null, place };
   };
   return read(document.contents, 0, { source, from: 0, to: 0 });
+}
+
+/** A number that a double cannot hold stays as it is written. */
+function exact(value: unknown, source: string | undefined): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value) || source === undefined) return value;
+  return Number.isInteger(value) || !Number.isFinite(value) ? source : value;
 }
 
 /** What a `<<` brings in: of a list of maps, earlier ones count more. */

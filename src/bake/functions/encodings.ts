@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { KbuildError } from "../../errors.ts";
 import { fromJson, jsonText, mapOf, type Value } from "../values.ts";
 import { type BakeFunction, type CallSite, type FunctionTable, ofText, ofTexts, taking, wrong } from "./function.ts";
 
@@ -61,6 +62,10 @@ function uuidOfName(namespace: string, name: string, site: CallSite): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+function isTooLong(number: number): boolean {
+  return Number.isInteger(number) && !Number.isSafeInteger(number);
+}
+
 function decodedBase64(text: string, site: CallSite): string {
   const bytes = Buffer.from(text, "base64");
   if (bytes.toString("base64") !== text) throw wrong(site, 0, "this is not base64");
@@ -75,11 +80,16 @@ export const ENCODING_FUNCTIONS: FunctionTable = {
   csvdecode: ofText(csv),
   jsonencode: taking(1, 1, ([value = null]) => jsonText(value)),
   jsondecode: ofText((text, site) => {
+    let parsed: unknown;
     try {
-      return fromJson(JSON.parse(text));
-    } catch {
-      throw wrong(site, 0, "this is no JSON");
+      parsed = JSON.parse(text, (_, value: unknown) => {
+        if (typeof value !== "number" || (Number.isFinite(value) && !isTooLong(value))) return value;
+        throw wrong(site, 0, "a number has more digits than can be computed with");
+      });
+    } catch (error) {
+      throw error instanceof KbuildError ? error : wrong(site, 0, "this is no JSON");
     }
+    return fromJson(parsed);
   }),
   md5: hash("md5"),
   sha1: hash("sha1"),

@@ -54,7 +54,7 @@ function verbText(verb: Verb, value: Value, site: CallSite, operand: number): st
   switch (letter) {
     case "v":
       if (flags.includes("#") || isList(value) || isMap(value) || value === null) return jsonText(value);
-      return toText(value, site.operand(operand));
+      return typeof value === "number" ? shortest(value) : toText(value, site.operand(operand));
     case "t":
       return String(toBoolean(value, site.operand(operand)));
     case "s":
@@ -69,31 +69,42 @@ function verbText(verb: Verb, value: Value, site: CallSite, operand: number): st
   return sign + numberVerb(verb, number, site);
 }
 
-function numberVerb({ letter, precision = 6 }: Verb, number: number, site: CallSite): string {
-  const whole = Math.trunc(number);
+function numberVerb({ letter, precision }: Verb, number: number, site: CallSite): string {
   switch (letter) {
-    case "d":
-      return numberText(whole);
-    case "b":
-      return whole.toString(2);
-    case "o":
-      return whole.toString(8);
-    case "x":
-      return whole.toString(16);
-    case "X":
-      return whole.toString(16).toUpperCase();
     case "f":
-      return number.toFixed(precision);
+      return number.toFixed(precision ?? 6);
     case "e":
-    case "E": {
-      const text = number.toExponential(precision).replace(/e([+-])(\d)$/, "e$10$2");
-      return letter === "E" ? text.toUpperCase() : text;
-    }
+    case "E":
+      return inCase(withExponent(number, precision ?? 6), letter);
     case "g":
     case "G":
-      return numberText(number);
+      return inCase(shortest(number, precision), letter);
   }
-  throw wrong(site, 0, `there is no verb %${letter}`, "there is %v %s %q %d %t %b %o %x %f %e %g");
+  const bases: Readonly<Record<string, number>> = { d: 10, b: 2, o: 8, x: 16, X: 16 };
+  const base = bases[letter];
+  if (base === undefined)
+    throw wrong(site, 0, `there is no verb %${letter}`, "there is %v %s %q %d %t %b %o %x %f %e %g");
+  if (!Number.isInteger(number))
+    throw wrong(site, 0, `%${letter} needs a whole number, and this is ${numberText(number)}`);
+  return inCase(number.toString(base), letter);
+}
+
+function inCase(text: string, letter: string): string {
+  return letter === letter.toUpperCase() ? text.toUpperCase() : text;
+}
+
+/** Exponents have two digits at least, as Go writes them. */
+function withExponent(number: number, digits?: number): string {
+  return number.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+/** With an exponent where that is small or large, and otherwise in digits. Go's `%g`. */
+function shortest(number: number, precision?: number): string {
+  const digits = precision === undefined ? undefined : Math.max(1, precision);
+  const text = withExponent(number, digits === undefined ? undefined : digits - 1);
+  const exponent = Number(/e(.+)$/.exec(text)?.[1] ?? 0);
+  if (exponent < -4 || exponent >= (digits ?? 6)) return text.replace(/\.?0+e/, "e");
+  return numberText(digits === undefined ? number : Number(number.toPrecision(digits)));
 }
 
 export const FORMAT_FUNCTIONS: FunctionTable = {

@@ -30,5 +30,6 @@ export const FUNCTIONS: ReadonlyMap<string, BakeFunction> = new Map(
 export const REFUSED: ReadonlyMap<string, string> = new Map([
   ["bcrypt", "its outcome would be another each time, and so would every build"],
   ["rsadecrypt", "a private key does not belong into a bake file; use a secret"],
+  ["byteslen", "bake files have no values that are bytes; strlen tells how long a string is"],
   ["bytesslice", "bake files have no values that are bytes"],
 ]);

@@ -6,14 +6,22 @@ function graphemes(text: string): string[] {
   return [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)].map(({ segment }) => segment);
 }
 
+/** Letter by letter, as Go does it: one that would become several stays. */
+function mapped(text: string, map: (letter: string) => string): string {
+  return Array.from(text, (letter) => {
+    const other = map(letter);
+    return [...other].length === 1 ? other : letter;
+  }).join("");
+}
+
 const SPACE = /^[\s\u0085]+|[\s\u0085]+$/g;
 
 export const TEXT_FUNCTIONS: FunctionTable = {
-  upper: ofText((text) => text.toUpperCase()),
-  lower: ofText((text) => text.toLowerCase()),
-  title: ofText((text) => text.replace(/(?<![\p{L}\p{N}_'])\p{L}/gu, (letter) => letter.toUpperCase())),
+  upper: ofText((text) => mapped(text, (letter) => letter.toUpperCase())),
+  lower: ofText((text) => mapped(text, (letter) => letter.toLowerCase())),
+  // As Go's strings.Title: a word begins behind blanks and behind signs of ASCII, an apostrophe too.
+  title: ofText((text) => text.replace(/(?<![\p{L}\p{N}_]|(?!\s)\P{ASCII})\p{L}/gu, (letter) => letter.toUpperCase())),
   strlen: ofText((text) => graphemes(text).length),
-  byteslen: ofText((text) => Buffer.byteLength(text)),
   reverse: ofText((text) => graphemes(text).reverse().join("")),
   chomp: ofText((text) => text.replace(/[\r\n]+$/, "")),
   trimspace: ofText((text) => text.replace(SPACE, "")),
@@ -29,7 +37,9 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   trimsuffix: ofTexts(2, ([text = "", suffix = ""]) =>
     suffix !== "" && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text,
   ),
-  replace: ofTexts(3, ([text = "", from = "", to = ""]) => text.split(from).join(to)),
+  replace: ofTexts(3, ([text = "", from = "", to = ""]) =>
+    from === "" ? ["", ...text, ""].join(to) : text.split(from).join(to),
+  ),
   indent: taking(2, 2, (values, site) => {
     const spaces = toNumber(given(values, 0), site.operand(0));
     if (!Number.isInteger(spaces) || spaces < 0 || spaces > 10_000) throw wrong(site, 0, "this is no number of spaces");

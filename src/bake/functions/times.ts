@@ -50,11 +50,11 @@ function duration(text: string, site: CallSite, operand: number): number {
     s: 1000,
     ms: 1,
     us: 1e-3,
-    µs: 1e-3,
+    "\u00b5s": 1e-3,
     ns: 1e-6,
   };
   const [, sign = "", body = ""] = /^([+-]?)(.*)$/.exec(text) ?? [];
-  const parts = [...body.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s)/g)];
+  const parts = [...body.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ms|us|\u00b5s|ns|h|m|s)/g)];
   if (body !== "0" && (parts.length === 0 || parts.map(([part]) => part).join("") !== body)) {
     throw wrong(site, operand, `${JSON.stringify(text)} is no duration`, "durations are like 24h or 1h30m");
   }
@@ -124,7 +124,6 @@ function facts(moment: Moment): readonly (readonly [string, Value])[] {
     ["hour", date.getUTCHours()],
     ["minute", date.getUTCMinutes()],
     ["second", date.getUTCSeconds()],
-    ["unix", Math.floor(moment.at / 1000)],
     ["iso_year", thursday.getUTCFullYear()],
     ["iso_week", Math.floor((thursday.getTime() - isoBegin) / DAY / 7) + 1],
   ];

@@ -1,10 +1,8 @@
-import type { KbuildError } from "../../errors.ts";
 import { faultAt, type Place, span } from "../source.ts";
-import type { TemplatePart, Token } from "./lexer.ts";
+import type { TemplatePart } from "./lexer.ts";
+import { numberOf } from "./numbers.ts";
 import { type BinaryOperator, type Expression, type ObjectItem, SPLAT, type TemplateNode } from "./syntax.ts";
-
-/** What is nested more deeply is refused, for each level takes its part of the stack. */
-const DEEPEST = 200;
+import { TokenReader } from "./tokens.ts";
 
 /** Weakest first. HCL native syntax specification, "Operations". */
 const PRECEDENCE: readonly (readonly BinaryOperator[])[] = [
@@ -17,79 +15,16 @@ const PRECEDENCE: readonly (readonly BinaryOperator[])[] = [
 ];
 
 /** Reads expressions from tokens by recursive descent. Templates hold expressions themselves: `templates.ts` reads them. */
-export abstract class ExpressionParser {
-  readonly #tokens: readonly Token[];
-  readonly #last: Token;
-  #at = 0;
-  #depth = 0;
-  /** In brackets, ends of lines do not count. */
-  #isInBrackets: boolean;
-
-  constructor(tokens: readonly Token[], options: { readonly isInBrackets?: boolean; readonly depth?: number } = {}) {
-    const last = tokens.at(-1);
-    if (last === undefined) throw new RangeError("tokens end with one of kind end");
-    this.#tokens = tokens;
-    this.#last = last;
-    this.#isInBrackets = options.isInBrackets === true;
-    this.#depth = options.depth ?? 0;
-  }
-
+export abstract class ExpressionParser extends TokenReader {
   /** What the parts of a template mean, so deep inside of others. */
-  protected abstract template(parts: readonly TemplatePart[], depth: number): readonly TemplateNode[];
-
-  peek(): Token {
-    if (this.#isInBrackets) while (this.#tokens[this.#at]?.kind === "newline") this.#at += 1;
-    return this.#tokens[this.#at] ?? this.#last;
-  }
-
-  take(): Token {
-    const token = this.peek();
-    this.#at += 1;
-    return token;
-  }
-
-  isSymbol(...texts: readonly string[]): boolean {
-    const token = this.peek();
-    return token.kind === "symbol" && texts.includes(token.text);
-  }
-
-  isWord(text: string): boolean {
-    const token = this.peek();
-    return token.kind === "identifier" && token.text === text;
-  }
-
-  expect(text: string, what = text): Place {
-    if (!this.isSymbol(text)) throw this.unexpected(what);
-    return this.take().place;
-  }
-
-  unexpected(wanted: string): KbuildError {
-    const token = this.peek();
-    const found =
-      token.kind === "end"
-        ? "the end"
-        : token.kind === "newline"
-          ? "the end of the line"
-          : token.kind === "template"
-            ? "a string"
-            : token.text;
-    return faultAt(token.place, `${wanted} is missing before ${found}`);
-  }
-
-  /** Does something one level deeper, with ends of lines counted or not as outside of all brackets. */
-  nested<T>(place: Place | undefined, work: () => T, isInBrackets = false): T {
-    const before = this.#isInBrackets;
-    this.#depth += 1;
-    if (this.#depth > DEEPEST) throw faultAt(place ?? this.peek().place, "this is nested too deeply");
-    this.#isInBrackets = isInBrackets;
-    const result = work();
-    this.#isInBrackets = before;
-    this.#depth -= 1;
-    return result;
-  }
+  protected abstract template(
+    parts: readonly TemplatePart[],
+    depth: number,
+    unindents: boolean,
+  ): readonly TemplateNode[];
 
   expression(): Expression {
-    return this.nested(this.peek().place, () => this.#conditional(), this.#isInBrackets);
+    return this.nested(this.peek().place, () => this.#conditional(), this.isInBrackets);
   }
 
   #conditional(): Expression {
@@ -119,7 +54,7 @@ export abstract class ExpressionParser {
   #unary(): Expression {
     if (!this.isSymbol("-", "!")) return this.#traversal();
     const token = this.take();
-    const operand = this.nested(token.place, () => this.#unary(), this.#isInBrackets);
+    const operand = this.nested(token.place, () => this.#unary(), this.isInBrackets);
     const operator = token.text === "-" ? "-" : "!";
     return { kind: "unary", operator, operand, place: span(token.place, operand.place) };
   }
@@ -146,7 +81,7 @@ export abstract class ExpressionParser {
         const open = this.take().place;
         if (this.isSymbol("*")) return this.#splat(found, open, true);
         const key = this.nested(open, () => this.expression(), true);
-        const close = this.#close("]", open);
+        const close = this.close("]", open);
         found = { kind: "index", of: found, key, place: span(found.place, close) };
       } else {
         return found;
@@ -168,7 +103,7 @@ export abstract class ExpressionParser {
 
   #splat(of: Expression, open: Place, isFull: boolean): Expression {
     this.take();
-    const close = isFull ? this.#close("]", open) : open;
+    const close = isFull ? this.close("]", open) : open;
     const member: Expression = { kind: "variable", name: SPLAT, place: close };
     const rest = isFull ? this.#steps(member) : this.#names(member);
     return { kind: "splat", of, rest, place: span(of.place, rest.place) };
@@ -194,7 +129,11 @@ export abstract class ExpressionParser {
         return { kind: "literal", value: numberOf(token.text, token.place), place: token.place };
       case "template":
         this.take();
-        return { kind: "template", parts: this.template(token.parts, this.#depth), place: token.place };
+        return {
+          kind: "template",
+          parts: this.template(token.parts, this.depth, token.unindents),
+          place: token.place,
+        };
       case "identifier":
         this.take();
         return this.#word(token.text, token.place);
@@ -227,11 +166,11 @@ export abstract class ExpressionParser {
           if (expands || !this.isSymbol(",")) break;
           this.take();
         }
-        this.#mark(")", open);
+        this.mark(")", open);
       },
       true,
     );
-    const close = this.#close(")", open);
+    const close = this.close(")", open);
     return { kind: "call", name, operands, expands, place: span(nameAt, close), nameAt };
   }
 
@@ -241,12 +180,12 @@ export abstract class ExpressionParser {
       open,
       () => {
         const found = this.expression();
-        this.#mark(")", open);
+        this.mark(")", open);
         return found;
       },
       true,
     );
-    const close = this.#close(")", open);
+    const close = this.close(")", open);
     return { ...inside, place: span(open, close) };
   }
 
@@ -262,7 +201,7 @@ export abstract class ExpressionParser {
           if (!this.isSymbol(",")) break;
           this.take();
         }
-        return { kind: "list", items, place: span(open, this.#close("]", open)) };
+        return { kind: "list", items, place: span(open, this.close("]", open)) };
       },
       true,
     );
@@ -270,7 +209,7 @@ export abstract class ExpressionParser {
 
   #object(): Expression {
     const open = this.take().place;
-    const isFor = this.nested(open, () => this.isWord("for") && this.#isFor(), true);
+    const isFor = this.nested(open, () => this.isWord("for"), true);
     if (isFor) return this.nested(open, () => this.#for(open, "}"), true);
     return this.nested(open, () => {
       const items: ObjectItem[] = [];
@@ -279,17 +218,10 @@ export abstract class ExpressionParser {
         if (this.isSymbol("}")) break;
         items.push(this.#objectItem());
         if (this.isSymbol(",")) this.take();
-        else if (this.peek().kind !== "newline" && !this.isSymbol("}")) this.#mark("}", open);
+        else if (this.peek().kind !== "newline" && !this.isSymbol("}")) this.mark("}", open);
       }
-      return { kind: "object", items, place: span(open, this.#close("}", open)) };
+      return { kind: "object", items, place: span(open, this.close("}", open)) };
     });
-  }
-
-  /** `for = 1` is an item, and `for x in y` begins an expression. */
-  #isFor(): boolean {
-    let at = this.#at + 1;
-    while (this.#tokens[at]?.kind === "newline") at += 1;
-    return this.#tokens[at]?.kind === "identifier";
   }
 
   #objectItem(): ObjectItem {
@@ -329,7 +261,7 @@ export abstract class ExpressionParser {
       this.take();
       condition = this.expression();
     }
-    const place = span(open, this.#close(closing, open));
+    const place = span(open, this.close(closing, open));
     return { kind: "for", keyName, valueName, collection, key, value, condition, groups, place };
   }
 
@@ -352,22 +284,4 @@ export abstract class ExpressionParser {
     this.take();
     return token.text;
   }
-
-  #close(text: string, open: Place): Place {
-    this.#mark(text, open);
-    return this.take().place;
-  }
-
-  /** What was opened is closed here. */
-  #mark(text: string, open: Place): void {
-    if (this.isSymbol(text)) return;
-    if (this.peek().kind === "end") throw faultAt(open, `this is not closed by a ${text}`);
-    throw this.unexpected(text === ")" || text === "]" ? `a , or a ${text}` : text);
-  }
-}
-
-function numberOf(text: string, place: Place): number {
-  const number = Number(text);
-  if (Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))) return number;
-  throw faultAt(place, "this number has more digits than can be computed with", "write it as a string");
 }

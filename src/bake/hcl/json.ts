@@ -1,17 +1,16 @@
 import { faultAt, type Place, Source } from "../source.ts";
+import { numberOf } from "./numbers.ts";
 import type { Attribute, Block, Body, Expression, ObjectItem } from "./syntax.ts";
 import { templateExpression } from "./templates.ts";
 
 /** What is nested more deeply is refused. */
 const DEEPEST = 200;
 
-/** Types whose members are blocks, with so many labels. */
-const BLOCKS: ReadonlyMap<string, number> = new Map([
-  ["target", 1],
-  ["group", 1],
-  ["variable", 1],
-  ["function", 1],
-]);
+/** The name of members that are remarks. HCL JSON syntax specification, "Bodies". */
+const COMMENT = "//";
+
+/** Types whose members are blocks, by their names. */
+const BLOCKS: ReadonlySet<string> = new Set(["target", "group", "variable", "function"]);
 
 /** Parts of blocks that are blocks themselves. */
 const INNER_BLOCKS: ReadonlyMap<string, ReadonlySet<string>> = new Map([["variable", new Set(["validation"])]]);
@@ -39,6 +38,7 @@ export function parseJsonBody(source: Source): Body {
   const attributes: Attribute[] = [];
   const blocks: Block[] = [];
   for (const { name, place, value } of whole.members) {
+    if (name === COMMENT) continue;
     if (BLOCKS.has(name)) blocks.push(...labelled(name, place, value));
     else attributes.push({ name, place, value: expressionOf(value) });
   }
@@ -66,6 +66,7 @@ function bodies(type: string, value: Json): Body[] {
   const attributes: Attribute[] = [];
   const blocks: Block[] = [];
   for (const { name, place, value: member } of value.members) {
+    if (name === COMMENT) continue;
     if (inner?.has(name)) {
       for (const body of bodies(name, member)) blocks.push({ type: name, labels: [], body, place });
     } else {
@@ -150,7 +151,10 @@ class JsonParser {
       [];
     if (word === undefined) throw this.#unexpected("a value");
     this.#at += word.length;
-    return { kind: "plain", value: JSON.parse(word), place: this.#place(from) };
+    const place = this.#place(from);
+    if (word === "null") return { kind: "plain", value: null, place };
+    if (word === "true" || word === "false") return { kind: "plain", value: word === "true", place };
+    return { kind: "plain", value: numberOf(word, place), place };
   }
 
   #string(): string {

@@ -4,16 +4,17 @@ import { faultAt, type Place, type Source } from "../source.ts";
 export type Token =
   | { readonly kind: "identifier" | "number" | "symbol"; readonly text: string; readonly place: Place }
   | { readonly kind: "newline" | "end"; readonly text: ""; readonly place: Place }
-  /** A string or a heredoc: `isQuoted` tells which. */
+  /** A string or a heredoc: `isQuoted` tells which. What all lines are indented by is taken off if it `unindents`. */
   | {
       readonly kind: "template";
       readonly text: "";
       readonly parts: readonly TemplatePart[];
       readonly isQuoted: boolean;
+      readonly unindents: boolean;
       readonly place: Place;
     };
 
-/** A piece of a template: text as it is meant, `${…}`, or `%{…}`. */
+/** A piece of a template: text as it is meant, of one line, `${…}`, or `%{…}`. */
 export type TemplatePart =
   | { readonly kind: "text"; readonly text: string; readonly place: Place }
   | {
@@ -125,7 +126,7 @@ class Lexer {
     if (text[from] === '"') {
       this.#at += 1;
       const parts = this.#template("quote", from);
-      return { kind: "template", text: "", parts, isQuoted: true, place: this.#place(from) };
+      return { kind: "template", text: "", parts, isQuoted: true, unindents: false, place: this.#place(from) };
     }
     const heredoc = this.#match(HEREDOC);
     if (heredoc !== undefined) return this.#heredoc(heredoc);
@@ -177,6 +178,10 @@ class Lexer {
       } else {
         text += character;
         this.#at += 1;
+        if (character === "\n") {
+          flush();
+          from = this.#at;
+        }
       }
     }
     flush();
@@ -232,8 +237,9 @@ class Lexer {
     return {
       kind: "template",
       text: "",
-      parts: dash === "-" ? unindented(parts) : parts,
+      parts,
       isQuoted: false,
+      unindents: dash === "-",
       place: this.#place(from),
     };
   }
@@ -268,25 +274,4 @@ class Lexer {
     flush();
     return parts;
   }
-}
-
-/** Takes off the blanks that all lines begin with. */
-function unindented(parts: readonly TemplatePart[]): TemplatePart[] {
-  const isLineStart = (index: number): boolean => {
-    const before = parts[index - 1];
-    return before === undefined || (before.kind === "text" && before.text.endsWith("\n"));
-  };
-  let least = Number.POSITIVE_INFINITY;
-  for (const [index, part] of parts.entries()) {
-    if (!isLineStart(index)) continue;
-    const blanks = part.kind === "text" ? (/^[ \t]*/.exec(part.text)?.[0].length ?? 0) : 0;
-    if (part.kind === "text" && part.text.trim() === "" && part.text.endsWith("\n")) continue;
-    least = Math.min(least, blanks);
-  }
-  if (least === Number.POSITIVE_INFINITY) return [...parts];
-  return parts.map((part, index) =>
-    part.kind === "text" && isLineStart(index)
-      ? { ...part, text: part.text.replace(/^[ \t]*/, (blanks) => blanks.slice(least)) }
-      : part,
-  );
 }

@@ -20,11 +20,13 @@ class BodyParser extends Parser {
       const attributes: Attribute[] = [];
       const blocks: Block[] = [];
       const known = new Map<string, Attribute>();
+      if (open !== undefined && this.peek().kind !== "newline") return this.#oneLine(open);
       for (;;) {
         while (this.peek().kind === "newline") this.take();
         if (open === undefined ? this.peek().kind === "end" : this.isSymbol("}")) return { attributes, blocks };
         if (this.peek().kind === "end" && open !== undefined) throw faultAt(open, "this block is not closed by a }");
         const item = this.#item();
+        if (this.peek().kind !== "newline" && this.peek().kind !== "end") throw this.unexpected("a new line");
         if ("type" in item) blocks.push(item);
         else {
           if (known.has(item.name)) throw faultAt(item.place, `${item.name} is given twice here`);
@@ -33,6 +35,19 @@ class BodyParser extends Parser {
         }
       }
     });
+  }
+
+  /** A block that begins in the line of its brace has one attribute at most, and ends behind it. */
+  #oneLine(open: Place): Body {
+    if (this.isSymbol("}")) return { attributes: [], blocks: [] };
+    if (this.peek().kind === "end") throw faultAt(open, "this block is not closed by a }");
+    const item = this.#item();
+    if ("type" in item) throw faultAt(item.place, "a block in a block begins on a line of its own");
+    if (!this.isSymbol("}")) {
+      const hint = "a block of several begins with a new line after its {";
+      throw faultAt(item.place, "a block in one line has one attribute, and its } stands behind that", hint);
+    }
+    return { attributes: [item], blocks: [] };
   }
 
   #item(): Attribute | Block {
@@ -44,9 +59,7 @@ class BodyParser extends Parser {
     this.take();
     if (this.isSymbol("=")) {
       this.take();
-      const value = this.expression();
-      this.#endOfLine("}");
-      return { name: name.text, value, place: name.place };
+      return { name: name.text, value: this.expression(), place: name.place };
     }
     return this.#block(name.text, name.place);
   }
@@ -64,7 +77,6 @@ class BodyParser extends Parser {
     const open = this.take().place;
     const body = this.body(open);
     this.take();
-    this.#endOfLine(undefined);
     return { type, labels, body, place: span(place, labels.at(-1)?.place ?? place) };
   }
 
@@ -83,11 +95,5 @@ class BodyParser extends Parser {
     }
     if (labels === 0) return faultAt(place, `${type} stands alone: an attribute has a =, and a block braces`);
     return this.unexpected("the { of a block");
-  }
-
-  /** After an attribute or a block comes a new line, or the end of the block. */
-  #endOfLine(closing: "}" | undefined): void {
-    if (this.peek().kind === "newline" || this.peek().kind === "end" || this.isSymbol("}")) return;
-    throw this.unexpected(closing === undefined ? "a new line" : "a new line, or the } of the block");
   }
 }

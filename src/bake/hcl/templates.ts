@@ -7,10 +7,12 @@ import type { Expression, TemplateNode } from "./syntax.ts";
  * What the parts of a template mean. HCL native syntax specification, "Templates".
  *
  * @param depth how deeply the template is nested already
+ * @param unindents whether the blanks are taken off that all lines begin with
  * @throws KbuildError `build.bake`
  */
-export function parseTemplate(parts: readonly TemplatePart[], depth = 0): TemplateNode[] {
-  return new TemplateParser(trimmed(parts), depth).whole();
+export function parseTemplate(parts: readonly TemplatePart[], depth = 0, unindents = false): TemplateNode[] {
+  const neat = trimmed(parts);
+  return new TemplateParser(unindents ? unindented(neat) : neat, depth).whole();
 }
 
 /** A text that is a template as a whole. */
@@ -32,9 +34,32 @@ function trimmed(parts: readonly TemplatePart[]): TemplatePart[] {
 
 /** Reads expressions, and the templates in them. */
 export class Parser extends ExpressionParser {
-  protected override template(parts: readonly TemplatePart[], depth: number): readonly TemplateNode[] {
-    return parseTemplate(parts, depth);
+  protected override template(
+    parts: readonly TemplatePart[],
+    depth: number,
+    unindents: boolean,
+  ): readonly TemplateNode[] {
+    return parseTemplate(parts, depth, unindents);
   }
+}
+
+/** A line that begins with a part is one without blanks, as one is whose blanks a `~` took; empty lines do not count. */
+function unindented(parts: readonly TemplatePart[]): TemplatePart[] {
+  const isLineStart = (index: number): boolean => {
+    const before = parts[index - 1];
+    return before === undefined || (before.kind === "text" && before.text.endsWith("\n"));
+  };
+  let least = Number.POSITIVE_INFINITY;
+  for (const [index, part] of parts.entries()) {
+    if (!isLineStart(index)) continue;
+    if (part.kind === "text" && part.text.trim() === "" && part.text.endsWith("\n")) continue;
+    least = Math.min(least, part.kind === "text" ? (/^\s*/.exec(part.text)?.[0].length ?? 0) : 0);
+  }
+  return parts.map((part, index) =>
+    part.kind === "text" && isLineStart(index)
+      ? { ...part, text: part.text.replace(/^[^\S\n]*/, (blanks) => blanks.slice(Math.min(least, blanks.length))) }
+      : part,
+  );
 }
 
 type Directive =

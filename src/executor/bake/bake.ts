@@ -56,7 +56,7 @@ export async function buildTargets(
   }
   checkOutputs(targets);
   const attested = [...resolved.targets].filter(([, { attributes }]) =>
-    attributes.attest?.some(({ disabled }) => disabled !== "true"),
+    attributes.attest?.some(({ disabled }) => disabled !== true),
   );
   if (attested.length > 0) {
     const names = attested.map(([name]) => name).join(", ");
@@ -106,10 +106,11 @@ async function resolvedTargets(
   selection: BakeSelection,
   env: Env,
 ): Promise<{ readonly resolved: Resolved; readonly warnings: readonly string[] }> {
-  const warnings: string[] = [];
-  const definitions = await definitionsOf(selection, env, (message) => warnings.push(message));
+  // What is said of a target with a matrix is said of each that it makes.
+  const warnings = new Set<string>();
+  const definitions = await definitionsOf(selection, env, (message) => warnings.add(message));
   const overrides = [...(selection.set ?? []), ...overridesOf(selection)];
-  return { resolved: planTargets(definitions, selection.targets ?? [], overrides, env), warnings };
+  return { resolved: planTargets(definitions, selection.targets ?? [], overrides, env), warnings: [...warnings] };
 }
 
 async function definitionsOf(selection: BakeSelection, env: Env, warn: (message: string) => void) {

@@ -43,6 +43,7 @@ export function targetBuild(target: ResolvedTarget, allowed: readonly Entitlemen
     links: Object.fromEntries(links),
     options: {
       context,
+      name: target.name,
       ...(inline === undefined ? { file: fileOf(attributes.dockerfile, context, fault) } : { dockerfile: inline }),
       tags: target.isLinked ? undefined : attributes.tags,
       buildArgs: attributes.args,
@@ -63,7 +64,8 @@ export function targetBuild(target: ResolvedTarget, allowed: readonly Entitlemen
       addHosts: attributes["extra-hosts"] && hostsOf(attributes["extra-hosts"]),
       allow: attributes.entitlements && entitlementsOf(attributes.entitlements, allowed, fault),
       ulimits: attributes.ulimits && Object.fromEntries(attributes.ulimits.map((text) => ulimitOf(text, fault))),
-      shmSize: size === undefined ? undefined : sizeOf(size, fault),
+      shmSize: size === undefined ? undefined : sizeOf("shm-size", size, fault),
+      ...limitsOf(attributes.resources ?? {}, fault),
     },
   };
 }
@@ -142,12 +144,27 @@ function ulimitOf(text: string, fault: Fault): readonly [string, ResourceRange] 
   throw fault("ulimits", `${JSON.stringify(text)} must be NAME=SOFT[:HARD]`, "for instance nofile=1024:2048");
 }
 
+function limitsOf(limits: Readonly<Record<string, string | number>>, fault: Fault): Partial<BuildOptions> {
+  const text = (name: string): string | undefined => (limits[name] === undefined ? undefined : String(limits[name]));
+  const number = (name: string): number | undefined => (limits[name] === undefined ? undefined : Number(limits[name]));
+  const [memory, swap] = [text("memory"), text("memory-swap")];
+  return {
+    memory: memory === undefined ? undefined : sizeOf("resources", memory, fault),
+    memorySwap: swap === undefined ? undefined : swap === "-1" ? -1 : sizeOf("resources", swap, fault),
+    cpuShares: number("cpu-shares"),
+    cpuPeriod: number("cpu-period"),
+    cpuQuota: number("cpu-quota"),
+    cpusetCpus: text("cpuset-cpus"),
+    cpusetMems: text("cpuset-mems"),
+  };
+}
+
 const UNITS = ["", "k", "m", "g", "t", "p"];
 
 /** Bytes, in powers of 1024. */
-function sizeOf(text: string, fault: Fault): number {
+function sizeOf(attribute: AttributeName, text: string, fault: Fault): number {
   const [, number, unit = ""] = /^(\d{1,15}(?:\.\d{1,9})?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
   const bytes = Math.floor(Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
   if (Number.isSafeInteger(bytes)) return bytes;
-  throw fault("shm-size", `${JSON.stringify(text)} is no size`, "sizes are like 512MB or 2g");
+  throw fault(attribute, `${JSON.stringify(text)} is no size`, "sizes are like 512MB or 2g");
 }
