@@ -11,16 +11,15 @@ export interface OpenedContext {
   readonly dockerfile: string | undefined;
 }
 
-/** What the bytes of a context come from, for messages. */
-export type StreamName = "standard input" | string;
-
 /**
  * Opens a context that comes as bytes: a tar, or a Dockerfile's text.
+ *
+ * @param name what the bytes come from, for messages: `standard input`, an address
  * @throws KbuildError `build.context`
  */
 export async function openStream(
   bytes: AsyncIterable<Uint8Array>,
-  name: StreamName,
+  name: string,
   tools: FolderTools,
 ): Promise<OpenedContext> {
   const { start, rest } = await peek(stoppable(bytes, tools.signal), BLOCK);
@@ -59,7 +58,7 @@ function hasHeaderChecksum(header: Buffer): boolean {
   return sum === Number.parseInt(field, 8);
 }
 
-async function readText(bytes: AsyncIterable<Uint8Array>, name: StreamName): Promise<string> {
+async function readText(bytes: AsyncIterable<Uint8Array>, name: string): Promise<string> {
   const parts: Uint8Array[] = [];
   let total = 0;
   for await (const part of bytes) {
