@@ -134,6 +134,29 @@ Files("a token goes to its host, and not to where a redirect leads", async () =>
   assert.equal(seen, ["Bearer s3cret", undefined]);
 });
 
+Files("a name and a password in the address are sent, unless a secret is there", async () => {
+  const seen: (string | undefined)[] = [];
+  server.files.set("/known", (request, response) => {
+    seen.push(request.headers.authorization);
+    response.end("known\n");
+  });
+  const dockerfile = `FROM scratch\nADD ${server.url.replace("//", "//me:p%40ss@")}/known /\n`;
+  await build(dockerfile);
+  await kbuild.must(["-q", "--secret", `id=HTTP_AUTH_TOKEN_${server.host},env=TOKEN`, "-f", "-", folder], {
+    input: dockerfile,
+    env: { TOKEN: "s3cret" },
+  });
+  assert.equal(seen, [`Basic ${Buffer.from("me:p@ss").toString("base64")}`, "Bearer s3cret"]);
+});
+
+Files("a Last-Modified that no file can have counts as none", async () => {
+  server.files.set("/far", (_request, response) => {
+    response.writeHead(200, { "last-modified": "Fri, 31 Dec 9999 23:59:59 GMT" }).end("far\n");
+  });
+  const dest = await build(`FROM scratch\nADD ${server.url}/far /\n`);
+  assert.is(fs.statSync(path.join(dest, "far")).mtimeMs, 0);
+});
+
 Files("a connection that breaks is tried again", async () => {
   let tries = 0;
   server.files.set("/flaky", (_request, response) => {
