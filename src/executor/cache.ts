@@ -4,7 +4,7 @@ import { identityOf } from "../layers/identity.ts";
 import { storeFault } from "../oci/layout/faults.ts";
 import { markUsed } from "../oci/layout/last-use.ts";
 import type { Store } from "../oci/layout/store.ts";
-import type { Descriptor, DiffId } from "../oci/types.ts";
+import type { Descriptor, DiffId, Digest } from "../oci/types.ts";
 import type { LayerReference } from "./state.ts";
 
 /** Part of every key: a change of what a step's outcome means makes all records strangers. */
@@ -222,19 +222,24 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 export function isDescriptor(value: unknown): value is Descriptor {
   return (
-    isObject(value) &&
-    typeof value.mediaType === "string" &&
-    typeof value.size === "number" &&
-    typeof value.digest === "string" &&
-    /^sha256:[0-9a-f]{64}$/.test(value.digest)
+    isObject(value) && typeof value.mediaType === "string" && typeof value.size === "number" && isDigest(value.digest)
   );
 }
 
+function isDigest(value: unknown): value is Digest {
+  return typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value);
+}
+
 export function isLayer(value: unknown): value is RecordedLayer {
-  return isObject(value) && typeof value.diffId === "string" && isDescriptor(value.blob);
+  return isObject(value) && isDigest(value.diffId) && isDescriptor(value.blob);
 }
 
 export function isStepRecord(value: unknown): value is StepRecord {
-  if (!isObject(value) || typeof value.created !== "string") return false;
+  if (!isObject(value) || !isTime(value.created)) return false;
   return value.layer === undefined || (isLayer(value.layer) && typeof value.content === "string");
+}
+
+/** RFC 3339, as steps are dated: it goes into an image's history as it is. */
+function isTime(value: unknown): value is string {
+  return typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value);
 }

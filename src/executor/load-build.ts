@@ -45,10 +45,9 @@ export async function loadBuild({ tools, registries }: Session, request: BuildRe
     const dockerfile = parse(texts.found, request);
     if (options.ignoreSyntax !== true) checkFrontend(dockerfile, inputs.given);
     const { cacheFrom = [] } = options;
-    const [platform = inputs.buildPlatform] = inputs.targetPlatforms;
     if (cacheFrom.length > 0) {
       const { importCaches } = await import("./cache-transfer/import.ts");
-      await importCaches(tools, emitter, cacheFrom, platform, () => registries.client());
+      await importCaches(tools, emitter, cacheFrom, inputs.targetPlatforms, () => registries.client());
     }
     return { ...texts, dockerfile, namedContext: namedContexts(inputs.buildContexts, texts.contextTools) };
   } catch (error) {

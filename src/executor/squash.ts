@@ -64,7 +64,7 @@ function squashedItems(whole: Tree, below: Tree, first: number): DraftItem[] {
   return sortInTreeOrder(items, ({ entry }) => entry.path);
 }
 
-/** What marks and links have of an entry: nothing. */
+/** What marks have of an entry: nothing. */
 const EMPTY = {
   mode: 0,
   uid: 0,
@@ -86,7 +86,16 @@ function contentOf(tree: Tree, located: Located, firstNames: Map<string, string>
   const file = `${content.layer}:${content.entry.path}`;
   const first = firstNames.get(file);
   if (first !== undefined) {
-    return { ...EMPTY, path, mode: content.entry.mode, type: EntryType.hardlink, link: first };
+    // What a link says of the file counts for docker and containerd as much as what its first name says.
+    return {
+      ...content.entry,
+      path,
+      type: EntryType.hardlink,
+      size: 0,
+      link: first,
+      digest: undefined,
+      source: { kind: "none" },
+    };
   }
   firstNames.set(file, path);
   const { source } = content.entry;

@@ -135,6 +135,29 @@ Files("a token goes to its host, and not to where a redirect leads", async () =>
   assert.equal(seen, ["Bearer s3cret", undefined]);
 });
 
+Files("a name and a password in the address are sent, unless a secret is there", async () => {
+  const seen: (string | undefined)[] = [];
+  server.files.set("/known", (request, response) => {
+    seen.push(request.headers.authorization);
+    response.end("known\n");
+  });
+  const dockerfile = `FROM scratch\nADD ${server.url.replace("//", "//me:p%40ss@")}/known /\n`;
+  await build(dockerfile);
+  await kbuild.must(["-q", "--secret", `id=HTTP_AUTH_TOKEN_${server.host},env=TOKEN`, "-f", "-", folder], {
+    input: dockerfile,
+    env: { TOKEN: "s3cret" },
+  });
+  assert.equal(seen, [`Basic ${Buffer.from("me:p@ss").toString("base64")}`, "Bearer s3cret"]);
+});
+
+Files("a Last-Modified that no file can have counts as none", async () => {
+  server.files.set("/far", (_request, response) => {
+    response.writeHead(200, { "last-modified": "Fri, 31 Dec 9999 23:59:59 GMT" }).end("far\n");
+  });
+  const dest = await build(`FROM scratch\nADD ${server.url}/far /\n`);
+  assert.is(fs.statSync(path.join(dest, "far")).mtimeMs, 0);
+});
+
 Files("a connection that breaks is tried again", async () => {
   let tries = 0;
   server.files.set("/flaky", (_request, response) => {
@@ -240,6 +263,60 @@ Git("--keep-git-dir keeps a repository that git understands, the same on each ma
   assert.is(ids[0]?.stdout, ids[1]?.stdout);
 });
 
+Git("with submodules a kept repository is the same on each machine, too, and no password stays in it", async () => {
+  const dockerfile = `FROM scratch\nADD --keep-git-dir=true ${repository.replace("//", "//me:p4ss@")}#main /x\n`;
+  const dest = await build(dockerfile);
+  assert.is(fs.readFileSync(path.join(dest, "x/m/mod.txt"), "utf8"), "mod\n");
+  const settings = ["config", "modules/m/config"].map((name) => path.join(dest, "x/.git", name));
+  for (const file of settings) assert.not.match(fs.readFileSync(file, "utf8"), /p4ss/);
+  const builds = ["kept-one", "kept-two"].map((name) =>
+    kbuildWith(path.join(folder, name)).must(["-q", "-f", "-", folder], {
+      input: dockerfile,
+      env: { SOURCE_DATE_EPOCH: "0" },
+    }),
+  );
+  const [one, two] = await Promise.all(builds);
+  assert.is(one?.stdout, two?.stdout);
+});
+
+Git("a repository may have SHA-256 for its objects", async () => {
+  const modern = plant(path.join(folder, "modern"), { f: "f\n" });
+  git(modern, "init", "-q", "-b", "main", "--object-format=sha256", ".");
+  git(modern, "add", "-A");
+  git(modern, "commit", "-qm", "one");
+  publish(server, modern, "modern");
+  const commit = git(modern, "rev-parse", "HEAD");
+  for (const ref of ["main", commit, commit.slice(0, 9)]) {
+    assert.equal(listing(await build(`FROM scratch\nADD ${server.url}/git/modern.git#${ref} /\n`)), ["f 2"]);
+  }
+});
+
+Git("a submodule that cannot be had is named with git's reason", async () => {
+  const outer = plant(path.join(folder, "outer"), {
+    ".gitmodules": '[submodule "m"]\n\tpath = m\n\turl = file:///nowhere\n',
+  });
+  git(outer, "init", "-q", "-b", "main", ".");
+  git(outer, "add", "-A");
+  git(outer, "update-index", "--add", "--cacheinfo", `160000,${first},m`);
+  git(outer, "commit", "-qm", "one");
+  publish(server, outer, "outer");
+  const told = await refused(`FROM scratch\nADD ${server.url}/git/outer.git /\n`);
+  assert.match(told, /^3 .*the submodule m of .*: transport 'file' not allowed/);
+});
+
+Git("what a git that was killed has left of a pack is gone with the next fetch", async () => {
+  const own = path.join(folder, "killed-store");
+  const other = kbuildWith(own);
+  const fetch = (ref: string) =>
+    other.must(["-q", "-f", "-", folder], { input: `FROM scratch\nADD ${repository}#${ref} /\n` });
+  await fetch("v1");
+  const [name = ""] = fs.readdirSync(path.join(own, "git"));
+  const left = path.join(own, "git", name, "repository/objects/pack/tmp_pack_left");
+  plant(path.dirname(left), { tmp_pack_left: "half of a pack" });
+  await fetch("dev");
+  assert.not(fs.existsSync(left));
+});
+
 Git("with --keep-git-dir an address by HTTP is a repository whatever its end", async () => {
   fs.cpSync(path.join(server.repositories, "tree.git"), path.join(server.repositories, "plain"), { recursive: true });
   const dest = await build(`FROM scratch\nADD --keep-git-dir=false ${server.url}/git/plain#v1 /x/\n`);
@@ -321,14 +398,18 @@ Git("by ssh git gets the agent that the build was given, and asks nobody", async
 });
 
 Git("a user's own git settings make no other files", async () => {
-  const home = plant(path.join(folder, "home"), { ".gitconfig": "[core]\n\tautocrlf = true\n\thooksPath = /nope\n" });
+  const home = plant(path.join(folder, "home"), {
+    ".gitconfig": "[core]\n\tautocrlf = true\n\thooksPath = /nope\n\tattributesFile = ~/attributes\n",
+    attributes: "* text eol=crlf\n",
+  });
   const fresh = kbuildWith(path.join(folder, "crlf-store"));
   const dest = path.join(folder, "crlf");
   await fresh.must(["-q", "-o", dest, "-f", "-", folder], {
-    input: `FROM scratch\nADD ${repository}#v1 /\n`,
+    input: `FROM scratch\nADD ${repository}#main /\n`,
     env: { HOME: home },
   });
   assert.is(fs.readFileSync(path.join(dest, "run.sh"), "utf8"), "#!/bin/sh\n");
+  assert.is(fs.readFileSync(path.join(dest, "m/mod.txt"), "utf8"), "mod\n");
 });
 
 Git.run();

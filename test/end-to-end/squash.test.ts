@@ -56,6 +56,21 @@ for (const [name, dockerfile] of [
   });
 }
 
+Squash("a hard link says of its file what the file says of itself", async () => {
+  const linked = plant(path.join(folder, "linked"), { a: "a" });
+  fs.linkSync(path.join(linked, "a"), path.join(linked, "b"));
+  const layout = path.join(folder, "linked-layout");
+  await kbuild.must(["-q", "--squash", "-o", `type=oci,tar=false,dest=${layout}`, "-f", "-", linked], {
+    input: "FROM scratch\nCOPY --chown=5:6 a b /\nWORKDIR /w\n",
+    env: { SOURCE_DATE_EPOCH: "1700000000" },
+  });
+  const read = (digest: string) => path.join(layout, "blobs/sha256", digest.slice("sha256:".length));
+  const index = JSON.parse(fs.readFileSync(path.join(layout, "index.json"), "utf8"));
+  const manifest = JSON.parse(fs.readFileSync(read(index.manifests[0].digest), "utf8"));
+  const listed = await run("tar", ["--numeric-owner", "--utc", "--full-time", "-tvf", read(manifest.layers[0].digest)]);
+  assert.match(listed.stdout, /^h\S+ 5\/6 +0 2023-11-14 22:13:20 b link to a$/m);
+});
+
 Squash("what a real runtime tool unpacks is the same as without, deletions of the base included", async () => {
   const busybox = plant(path.join(folder, "busybox"), {
     "bin/busybox": { text: fs.readFileSync("/bin/busybox"), mode: 0o755 },

@@ -93,6 +93,7 @@ Address("github.com without a scheme is a path where a path is meant as well", (
 
 Address("a password is not shown", () => {
   assert.is(showGitAddress("https://me:secret@h/x.git#a"), "https://xxxxx@h/x.git#a");
+  assert.is(showGitAddress("https://me:se@cret@h/x.git"), "https://xxxxx@h/x.git");
   assert.is(showGitAddress("https://token@h/x.git"), "https://xxxxx@h/x.git");
   assert.is(showGitAddress("ssh://git@h/x"), "ssh://git@h/x");
   assert.is(showGitAddress("git@h:x"), "git@h:x");

@@ -159,5 +159,5 @@ export const LIST_FUNCTIONS: FunctionTable = {
       setOf([...a.filter((member) => !has(b, member)), ...b.filter((member) => !has(a, member))]),
     ),
   ),
-  setproduct: takingMany(1, (values, site) => product(listsOf(values, site), site)),
+  setproduct: takingMany(2, (values, site) => product(listsOf(values, site), site)),
 };

@@ -20,6 +20,8 @@ interface ImportedStep {
   readonly bytes: LayerBytes | undefined;
 }
 
+type ImportedSteps = ReadonlyMap<string, ImportedStep>;
+
 /** The largest list of records that is read; each takes half a kilobyte. */
 const LARGEST_LIST = 64 * 1024 * 1024;
 
@@ -31,24 +33,30 @@ export async function importCaches(
   tools: Tools,
   emitter: Emitter,
   sources: readonly CacheSource[],
-  platform: Platform,
+  platforms: readonly Platform[],
   registry: () => Promise<RegistryClient>,
 ): Promise<void> {
   for (const source of sources) {
     const name = source.type === "local" ? source.src : source.ref;
     await emitter.run({ name: `importing cache manifest from ${name}`, kind: "internal" }, async () => {
-      try {
-        const steps = source.type === "local" ? localSteps(source) : await registrySteps(source, platform, registry);
-        offer(tools, steps);
-      } catch (error) {
-        if (!(error instanceof KbuildError) || error.code === "interrupted") throw error;
-        emitter.warn("CacheImport", `the cache ${name} is not used: ${error.message}`);
-      }
+      const reasons = new Set<string>();
+      const attempt = async (read: () => ImportedSteps | Promise<ImportedSteps>): Promise<void> => {
+        try {
+          offer(tools, await read());
+        } catch (error) {
+          if (!(error instanceof KbuildError) || error.code === "interrupted") throw error;
+          reasons.add(error.message);
+        }
+      };
+      if (source.type === "local") await attempt(() => localSteps(source));
+      // An image of several platforms has the steps of each in that platform's own config.
+      else for (const platform of platforms) await attempt(() => registrySteps(source, platform, registry));
+      for (const reason of reasons) emitter.warn("CacheImport", `the cache ${name} is not used: ${reason}`);
     });
   }
 }
 
-function offer(tools: Tools, steps: ReadonlyMap<string, ImportedStep>): void {
+function offer(tools: Tools, steps: ImportedSteps): void {
   tools.cache.offer((key) => {
     const step = steps.get(key);
     if (step === undefined) return undefined;
@@ -61,11 +69,7 @@ function offer(tools: Tools, steps: ReadonlyMap<string, ImportedStep>): void {
 }
 
 /** The records of a layout folder whose layers are there. */
-function localSteps({
-  src,
-  tag = "latest",
-  digest,
-}: Extract<CacheSource, { type: "local" }>): Map<string, ImportedStep> {
+function localSteps({ src, tag = "latest", digest }: Extract<CacheSource, { type: "local" }>): ImportedSteps {
   const blobs = new Blobs(resolve(src), "build.layout");
   const complain = (reason: string): KbuildError =>
     new KbuildError("build.cache", `${src} is no build cache: ${reason}`);
@@ -77,9 +81,9 @@ function localSteps({
     throw complain(`it has nothing with the ${digest === undefined ? `tag ${tag}` : `digest ${digest}`}`);
   const { config } = parseManifest(blobs.read(descriptor.digest, MAX_JSON), complain);
   if (config.mediaType !== CACHE_CONFIG) throw complain("another builder made it");
-  const list: unknown = JSON.parse(blobs.read(config.digest, LARGEST_LIST).toString("utf8"));
+  const list = blobs.read(config.digest, LARGEST_LIST).toString("utf8");
   const steps = new Map<string, ImportedStep>();
-  for (const [key, record] of readCacheDocument(list, src)) {
+  for (const [key, record] of readCacheDocument(jsonOf(list), src)) {
     const { layer } = record;
     if (layer === undefined) steps.set(key, { record, bytes: undefined });
     else if (blobs.has(layer.blob)) {
@@ -87,6 +91,15 @@ function localSteps({
     }
   }
   return steps;
+}
+
+/** Undefined when it is none. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function readIndex(root: string, complain: (reason: string) => KbuildError): Buffer {
@@ -102,7 +115,7 @@ async function registrySteps(
   { ref }: Extract<CacheSource, { type: "registry" }>,
   platform: Platform,
   registry: () => Promise<RegistryClient>,
-): Promise<Map<string, ImportedStep>> {
+): Promise<ImportedSteps> {
   const client = await registry();
   const resolved = await client.resolve(parseReference(ref, "usage.reference"), platform);
   const records = inlineRecords(resolved.config, ref);

@@ -16,8 +16,8 @@ export interface DownloadsOptions {
   readonly store: Store;
   /** Opened at the first need. */
   readonly files: () => Promise<HttpFiles>;
-  /** Value of an `Authorization` header for a host; undefined: none. */
-  readonly authorization: (host: string) => string | undefined;
+  /** Value of an `Authorization` header for an address; undefined: none. */
+  readonly authorization: (url: URL) => string | undefined;
 }
 
 /** A file that is here whole. */
@@ -82,7 +82,7 @@ export class Downloads {
       await (await files()).fetch(
         {
           url,
-          authorization: authorization(url.host),
+          authorization: authorization(url),
           etag: known?.etag,
           // Of both only the tag counts, and some servers do not know that.
           lastModified: known?.etag === undefined ? known?.lastModified : undefined,
@@ -189,8 +189,11 @@ function downloadOf(folder: string, known: Known): Download {
   return { folder, file: sha256, size, modified: modifiedOf(known), digest: Buffer.from(blake3, "hex") };
 }
 
+/** The last second that a file can have in every file system. */
+const LATEST = 2 ** 31 - 1;
+
 /** RFC 9110, "Last-Modified", in seconds since 1970; 0 without one that makes sense, as docker has it. */
 function modifiedOf({ lastModified }: Known): number {
-  const modified = Date.parse(lastModified ?? "");
-  return Number.isNaN(modified) || modified < 0 ? 0 : Math.floor(modified / 1000);
+  const seconds = Math.floor(Date.parse(lastModified ?? "") / 1000);
+  return seconds >= 0 && seconds <= LATEST ? seconds : 0;
 }

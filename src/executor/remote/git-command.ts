@@ -30,6 +30,20 @@ export interface GitOutcome {
   readonly stderr: string;
 }
 
+/** Settings that decide what files a commit has, or run what a repository brings. */
+export const SAME_EVERYWHERE: readonly (readonly [string, string])[] = [
+  ["core.autocrlf", "false"],
+  ["core.symlinks", "true"],
+  ["core.fileMode", "true"],
+  ["core.hooksPath", "/dev/null"],
+  ["core.logAllRefUpdates", "false"],
+  ["advice.detachedHead", "false"],
+  ["gc.auto", "0"],
+  ["pack.threads", "1"],
+  ["safe.directory", "*"],
+  ["submodule.recurse", "false"],
+];
+
 /** As much as is kept of what git prints: lists of references can be long. */
 const LARGEST_OUTPUT = 64 * 1024 * 1024;
 
@@ -104,8 +118,13 @@ export function reasonOf({ stderr, status }: GitOutcome): string {
   const lines = stderr
     .split("\n")
     .map((line) => line.replace(/^(fatal|error|remote): /, "").trim())
-    .filter((line) => line !== "" && !/^(hint|warning|Cloning into|Please make sure|and the repository)/.test(line));
-  return printable(lines.at(-1) ?? `git ended with status ${status}`);
+    .filter(
+      (line) =>
+        line !== "" &&
+        !/^(hint|warning|Cloning into|Please make sure|and the repository|clone of|Failed to clone)/.test(line),
+    );
+  const reason = lines.at(-1) ?? `git ended with status ${status}`;
+  return printable(reason.replace(/(\w:\/\/)[^/?#\s]*@/g, "$1xxxxx@"));
 }
 
 /** ssh must not ask either; who says how ssh is to be called has thought of that. */

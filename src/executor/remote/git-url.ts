@@ -57,7 +57,7 @@ export function parseGitAddress(
 
 /** An address for people and for the history: without a password. */
 export function showGitAddress(text: string): string {
-  return text.replace(/^([a-z]+:\/\/)[^/@]*@/i, (whole, scheme: string) =>
+  return text.replace(/^([a-z]+:\/\/)[^/?#]*@/i, (whole, scheme: string) =>
     whole.includes(":", scheme.length) || /^https?:/i.test(scheme) ? `${scheme}xxxxx@` : whole,
   );
 }

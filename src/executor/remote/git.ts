@@ -1,14 +1,15 @@
 import * as fs from "node:fs";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import { KbuildError } from "../../errors.ts";
 import { identityOf } from "../../layers/identity.ts";
-import { errnoOf, storeFault } from "../../oci/layout/faults.ts";
+import { storeFault } from "../../oci/layout/faults.ts";
 import { markUsed } from "../../oci/layout/last-use.ts";
 import { withLock } from "../../oci/layout/lock.ts";
 import type { Store } from "../../oci/layout/store.ts";
-import { type GitAccess, type GitCommand, type GitOutcome, reasonOf, runGit } from "./git-command.ts";
+import { printable } from "../../oci/registry/faults.ts";
+import { type GitAccess, type GitCommand, type GitOutcome, reasonOf, runGit, SAME_EVERYWHERE } from "./git-command.ts";
 import { type FoundReference, findReference } from "./git-reference.ts";
-import { tidyGitFolder, tidyTree } from "./git-tree.ts";
+import { folderWithin, gitFolders, removeLeftovers, tidyGitFolder, tidyTree } from "./git-tree.ts";
 import { type GitAddress, isCommit, showGitAddress } from "./git-url.ts";
 
 /** What repositories are fetched with. */
@@ -91,7 +92,8 @@ export class GitSources {
     if (listed.status !== 0) throw unreachable(address, listed);
     const found = findReference(listed.stdout, ref);
     if (found !== undefined) return found;
-    if (ref !== undefined && isCommit(ref)) return this.#expand(address, ref);
+    const isSha256 = /^[0-9a-f]{64}\t/.test(listed.stdout);
+    if (ref !== undefined && isCommit(ref)) return this.#expand(address, ref, isSha256);
     throw new KbuildError(
       "build.git",
       ref === undefined
@@ -102,8 +104,8 @@ export class GitSources {
   }
 
   /** A commit by the beginning of its name, which only those who have all commits can tell. */
-  async #expand(address: GitAddress, beginning: string): Promise<FoundReference> {
-    return this.#locked(address, async (repository) => {
+  async #expand(address: GitAddress, beginning: string, isSha256: boolean): Promise<FoundReference> {
+    return this.#locked(address, isSha256, async (repository) => {
       await this.#fetchAll(address, repository);
       const told = await this.#local(["rev-parse", "--verify", "--quiet", `${beginning}^{commit}`], repository);
       const commit = told.stdout.trim();
@@ -120,7 +122,7 @@ export class GitSources {
     const name = `${found.commit}${withGit ? ".git" : ""}${withSubmodules ? "" : ".plain"}`;
     const path = join(this.#folder(address), "commits", name);
     if (this.#isThere(address, path)) return path;
-    return this.#locked(address, async (repository) => {
+    return this.#locked(address, hasSha256(found), async (repository) => {
       if (this.#isThere(address, path)) return path;
       await this.#fetch(address, found, repository);
       const draft = this.#options.store.temporaryPath();
@@ -146,13 +148,13 @@ export class GitSources {
   }
 
   /** Works on a repository's objects while no other process does. */
-  async #locked<T>(address: GitAddress, work: (repository: string) => Promise<T>): Promise<T> {
+  async #locked<T>(address: GitAddress, isSha256: boolean, work: (repository: string) => Promise<T>): Promise<T> {
     const { store, signal } = this.#options;
     const lock = store.lockPath(`git-${identityOf(address.remote).slice(0, 32)}`);
     return withLock(
       lock,
       async () => {
-        const repository = join(this.#folder(address), "repository");
+        const repository = join(this.#folder(address), isSha256 ? "repository-sha256" : "repository");
         try {
           fs.mkdirSync(repository, { recursive: true });
           markUsed(this.#folder(address));
@@ -160,13 +162,11 @@ export class GitSources {
           throw storeFault(error, repository);
         }
         await this.#must(
-          ["init", "--quiet", "--bare", "--template=", "."],
+          ["init", "--quiet", "--bare", "--template=", ...formatOf(isSha256), "."],
           repository,
           "the repository cannot be made",
         );
-        for (const left of ["shallow.lock", "packed-refs.lock", "config.lock"]) {
-          fs.rmSync(join(repository, left), { force: true });
-        }
+        removeLeftovers(repository);
         return work(repository);
       },
       { patience: PATIENCE, signal },
@@ -227,7 +227,7 @@ export class GitSources {
     const { commit, object, name } = found;
     const failed = `the files of ${showGitAddress(address.remote)} cannot be laid out`;
     fs.mkdirSync(draft);
-    await this.#must(["init", "--quiet", "--template=", "."], draft, failed);
+    await this.#must(["init", "--quiet", "--template=", ...formatOf(hasSha256(found)), "."], draft, failed);
     const kept = name?.startsWith("refs/tags/") ? name : "refs/kbuild/checkout";
     await this.#must(
       ["fetch", "--quiet", "--depth=1", "--no-tags", `file://${repository}`, `+refs/kbuild/${object}:${kept}`],
@@ -247,7 +247,7 @@ export class GitSources {
       // An index that knows no times of files is the same on every machine.
       fs.rmSync(join(draft, ".git", "index"), { force: true });
       await this.#must(["read-tree", "HEAD"], draft, failed);
-      tidyGitFolder(join(draft, ".git"));
+      for (const folder of gitFolders(join(draft, ".git"))) tidyGitFolder(folder);
     }
     tidyTree(draft, Number(told.stdout.trim()), address.keepGitDir === true);
   }
@@ -258,11 +258,21 @@ export class GitSources {
       arguments: ["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"],
       cwd: draft,
     });
-    if (updated.status === 0) return;
-    throw new KbuildError(
-      "registry.git",
-      `the submodules of ${showGitAddress(address.remote)} cannot be fetched: ${reasonOf(updated)}`,
-      { hint: "without them: ?submodules=false" },
+    const shown = showGitAddress(address.remote);
+    if (updated.status !== 0) {
+      const name = /^Failed to clone '(.+?)'/m.exec(updated.stderr)?.[1];
+      throw new KbuildError(
+        "registry.git",
+        `the ${name === undefined ? "submodules" : `submodule ${printable(name)}`} of ${shown} cannot be fetched: ` +
+          reasonOf(updated),
+        { hint: "without them: ?submodules=false" },
+      );
+    }
+    // They were laid out with the user's own settings, and their indexes know times of files.
+    await this.#must(
+      ["submodule", "--quiet", "foreach", "--quiet", "--recursive", LAY_OUT_AGAIN],
+      draft,
+      `the submodules of ${shown} cannot be laid out`,
     );
   }
 
@@ -304,37 +314,17 @@ export class GitSources {
   }
 }
 
-/** Settings that decide what files a commit has, or run what a repository brings. */
-const SAME_EVERYWHERE: readonly (readonly [string, string])[] = [
-  ["core.autocrlf", "false"],
-  ["core.symlinks", "true"],
-  ["core.fileMode", "true"],
-  ["core.hooksPath", "/dev/null"],
-  ["core.logAllRefUpdates", "false"],
-  ["advice.detachedHead", "false"],
-  ["gc.auto", "0"],
-  ["pack.threads", "1"],
-  ["safe.directory", "*"],
-  ["submodule.recurse", "false"],
-];
+/** What a shell does in each submodule. */
+const LAY_OUT_AGAIN =
+  'rm -f "$(git rev-parse --git-dir)/index" && git read-tree HEAD && git checkout-index --quiet --force --all';
 
-/** The folder that an address names, which no link leads out of the repository. */
-function folderWithin(checkout: string, { subdir, remote }: GitAddress): string {
-  const names = subdir.split("/").filter((name) => name !== "" && name !== ".");
-  if (names.length === 0) return checkout;
-  const missing = (reason: string): KbuildError =>
-    new KbuildError("build.git", `the folder ${subdir} of ${showGitAddress(remote)} ${reason}`, {
-      hint: "check the spelling of what follows the colon",
-    });
-  try {
-    const path = fs.realpathSync(join(checkout, ...names));
-    if (!`${path}${sep}`.startsWith(`${fs.realpathSync(checkout)}${sep}`)) throw missing("is outside of it");
-    if (!fs.statSync(path).isDirectory()) throw missing("is no folder");
-    return path;
-  } catch (error) {
-    if (error instanceof KbuildError || errnoOf(error) === undefined) throw error;
-    throw missing("is not there");
-  }
+function hasSha256({ object }: FoundReference): boolean {
+  return object.length === 64;
+}
+
+/** Only for the repositories that need it: git before 2.29 does not know the option. */
+function formatOf(isSha256: boolean): readonly string[] {
+  return isSha256 ? ["--object-format=sha256"] : [];
 }
 
 function unreachable(address: GitAddress, outcome: GitOutcome): KbuildError {

@@ -44,7 +44,7 @@ export class Remotes {
     this.#downloads = new Downloads({
       store,
       files: () => registries.files(),
-      authorization: (host) => httpAuthorization(secrets, host),
+      authorization: (url) => httpAuthorization(secrets, url),
     });
     this.#git = new GitSources({ store, env, signal, access: (host) => this.#gitAccess(host) });
   }
@@ -148,12 +148,23 @@ function fileOf({ folder, file, size, modified, digest }: Download, name: string
   };
 }
 
-/** The secrets that docker looks at: a whole header, or a token. */
-function httpAuthorization(secrets: Secrets, host: string): string | undefined {
-  const header = secretText(secrets, `HTTP_AUTH_HEADER_${host}`);
+/** The secrets that docker looks at, a whole header or a token; else what stands in the address. */
+function httpAuthorization(secrets: Secrets, url: URL): string | undefined {
+  const header = secretText(secrets, `HTTP_AUTH_HEADER_${url.host}`);
   if (header !== undefined) return header;
-  const token = secretText(secrets, `HTTP_AUTH_TOKEN_${host}`);
-  return token === undefined ? undefined : `Bearer ${token}`;
+  const token = secretText(secrets, `HTTP_AUTH_TOKEN_${url.host}`);
+  return token === undefined ? userOf(url) : `Bearer ${token}`;
+}
+
+/** RFC 7617: name and password of an address, whose percent signs count. */
+function userOf({ username, password }: URL): string | undefined {
+  if (username === "" && password === "") return undefined;
+  try {
+    const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return `Basic ${Buffer.from(user).toString("base64")}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** As with docker: the host's own come first, and of a token and a header the header. */

@@ -28,9 +28,14 @@ export class LayerTrees {
     this.#name = treeName(sandbox);
   }
 
-  /** Paths of the trees of these layers; those that are not there are made, side by side. */
+  /**
+   * Paths of the trees of these layers; those that are not there are made, side by side. A layer that comes several times
+   * is given once, where it is highest: it says there again all that it said below, and overlayfs takes no folder twice.
+   */
   all(layers: readonly LayerReference[]): Promise<string[]> {
-    return Promise.all(layers.map((layer) => this.#tree(layer)));
+    const highest = new Map(layers.map(({ diffId }, index) => [diffId, index]));
+    const each = layers.filter(({ diffId }, index) => highest.get(diffId) === index);
+    return Promise.all(each.map((layer) => this.#tree(layer)));
   }
 
   /** Makes a folder that has a layer's files in the form of a tree the layer's tree, unless it has one. */

@@ -21,6 +21,24 @@ RUN rm /tree/a && rm -r /tree/deep/er && rm /bin/vi
     removed: ["tree/a", "tree/deep/er", "bin/vi"],
   },
   {
+    name: "a layer that comes again counts where it is highest",
+    build: `FROM busybox
+COPY tree/ /tree/
+RUN rm -r /tree && echo file >/tree
+RUN rm /tree && mkdir /tree && echo other >/tree/other
+COPY tree/ /tree/
+RUN rm /tree/a
+COPY tree/ /tree/
+RUN cat /tree/a /tree/deep/b /tree/other >/read && rm /tree/deep/b
+`,
+    files: { "tree/a": "a\n", "tree/deep/b": "b\n" },
+    expected: {
+      read: { text: "a\nb\nother\n" },
+      tree: { names: ["a", "deep", "other"] },
+    },
+    removed: ["tree/deep/b"],
+  },
+  {
     name: "a folder becomes a file, a file a folder, a link a folder, a folder a link",
     build: `FROM busybox
 COPY tree /tree
