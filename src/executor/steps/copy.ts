@@ -12,7 +12,14 @@ import { filesIdentity } from "../copy/identity.ts";
 import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts";
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
-import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
+import {
+  hasWildcard,
+  plainStart,
+  type SourceMatch,
+  type SourcePattern,
+  type SourceTree,
+  sourcePattern,
+} from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { ImageState } from "../state.ts";
@@ -126,8 +133,12 @@ function copyAll(
   matches: readonly SourceMatch[],
   treatment: CopyTreatment,
 ): LayerSources {
-  for (const match of matches) copyInto(draft, match, step.destination, treatment);
+  for (const match of matches) copyMatch(draft, step, match, treatment);
   return step.tree;
+}
+
+function copyMatch(draft: Draft, step: CopyStep, match: SourceMatch, treatment: CopyTreatment): void {
+  copyInto(draft, match, step.destination, { ...treatment, linkScope: match.linkScope });
 }
 
 /** ADD: files that are archives are unpacked, everything else is copied. */
@@ -144,7 +155,7 @@ async function addInto(
     for (const match of matches) {
       const archive = await openArchive(tools, step, match);
       if (archive === undefined) {
-        copyInto(draft, match, step.destination, treatment);
+        copyMatch(draft, step, match, treatment);
         continue;
       }
       temporary.push(archive.tar);
@@ -216,11 +227,31 @@ async function selectSources(tools: Tools, step: CopyStep): Promise<readonly Sou
       throw await missingSource(step, source, pattern, result?.rule);
     }
     if (result.matches.length === 0 && hasWildcard(pattern)) {
+      await checkFolder(step, source, pattern);
       step.warn(`${step.kind} source "${source.text}" matches no file in ${step.tree.label}`);
     }
-    for (const match of result.matches) matches.push(step.parents ? pivoted(match, source.text) : match);
+    // With --parents docker copies a source at once, whatever it matches, and else match by match.
+    for (const match of result.matches) {
+      if (step.parents) matches.push({ ...pivoted(match, source.text), linkScope: number });
+      else matches.push({ ...match, linkScope: matches.length });
+    }
   }
   return matches;
+}
+
+/** A wildcard may match nothing, but the folder that it is looked for in has to be there. */
+async function checkFolder(
+  step: CopyStep,
+  source: Extract<CopySource, { kind: "path" }>,
+  pattern: SourcePattern,
+): Promise<void> {
+  const pivot = source.text.indexOf("/./");
+  // --parents looks from the root on, or from the pivot.
+  const searched = step.parents ? sourcePattern(source.text.slice(0, Math.max(pivot, 0)), true) : pattern;
+  const folder = { ...searched, segments: plainStart(searched), withFolders: false };
+  if (folder.segments.length === 0) return;
+  const [found] = await step.tree.select([folder], false);
+  if (found?.kind === "missing") throw await missingSource(step, source, folder, found.rule);
 }
 
 /** `--parents` with `/./` in a source: what is before the pivot is not kept. */
