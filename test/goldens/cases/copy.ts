@@ -183,12 +183,12 @@ export const copy: Group = {
       dockerfile: lines("FROM scratch", "COPY a.txt wbe/*.css /x/"),
       files: FILES,
       why: "a pattern may match nothing, but docker looks for it in a folder, which is not there",
+      differs: { buildah: "one source with a match is enough" },
     },
     {
       name: "a wildcard in a folder that is there may match nothing",
       dockerfile: lines("FROM scratch", "COPY a.txt web/*.go /x/"),
       files: FILES,
-      differs: { buildah: "a pattern without a match is an error unless another source has one" },
     },
     {
       name: "what a wildcard meets is copied in the order of the names, wherever links lead",
