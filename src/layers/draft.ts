@@ -119,12 +119,13 @@ export class Draft {
   }
 
   /**
-   * Makes a folder and those that it is in, links followed inside the tree; what is there already stays as it is.
+   * Makes a folder and those that it is in, links followed inside the tree; what is there already stays as it is. With
+   * `root`, a real path, the folder is below it, and so is whatever links lead to.
    * @returns the folder's path after following links
    * @throws KbuildError `build.notDirectory`, `build.linkLoop`, `build.longPath`
    */
-  makeFolders(path: string, making: FolderMaking): string {
-    const target = this.place(path);
+  makeFolders(path: string, making: FolderMaking, root = ""): string {
+    const target = this.place(path, root);
     let made = "";
     for (const name of target.split("/")) {
       made = joinPath(made, name);
@@ -136,20 +137,21 @@ export class Draft {
   }
 
   /**
-   * Where a path leads when its links, the last one included, are followed; it need not exist.
+   * Where a path below `root` leads when its links, the last one included, are followed; it need not exist.
    * @throws KbuildError `build.notDirectory`, `build.linkLoop`, `build.longPath`
    */
-  place(path: string): string {
+  place(path: string, root = ""): string {
     checkPath(path);
-    const resolution = this.resolve(path, true);
+    const resolution = resolveIn((name) => this.lookup(joinPath(root, name)), path, true);
+    const led = joinPath(root, resolution.path);
     switch (resolution.kind) {
       case "found":
       case "missing":
-        return resolution.path;
+        return led;
       case "notDirectory":
-        throw notDirectory(resolution.path);
+        throw notDirectory(led);
       case "loop":
-        throw new KbuildError("build.linkLoop", `too many symbolic links at /${showPath(resolution.path)}`);
+        throw new KbuildError("build.linkLoop", `too many symbolic links at /${showPath(led)}`);
     }
   }
 

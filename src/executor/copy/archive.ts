@@ -15,7 +15,7 @@ export interface ArchiveTreatment {
 
 /**
  * Unpacks an archive's entries into a draft as ADD does: merged into the tree, what is in the way replaced, modes and
- * owners as the archive has them.
+ * owners as the archive has them. Links on the way of a member lead nowhere but below the folder.
  * @throws KbuildError `build.markName`, `build.notDirectory`, `build.brokenLink`
  */
 export function unpackInto(draft: Draft, table: EntryTable, folder: string, treatment: ArchiveTreatment): void {
@@ -30,7 +30,7 @@ export function unpackInto(draft: Draft, table: EntryTable, folder: string, trea
         `the archive has the name "${showPath(found.path)}", which layers use to mark deleted files`,
       );
     }
-    const parent = draft.makeFolders(joinPath(target, parentOf(found.path)), { ...making, owner: root });
+    const parent = draft.makeFolders(parentOf(found.path), { ...making, owner: root }, target);
     const path = joinPath(parent, nameOf(found.path));
     const content = contentOf(table, found);
     draft.put(

@@ -1,6 +1,7 @@
 import { opendirSync } from "node:fs";
 import { join } from "node:path";
 import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
+import { sortInTreeOrder } from "../../layers/tree-order.ts";
 import type { NativeClient } from "../../native/client.ts";
 import type { BlobSource, IgnoreRule, ScanWarning } from "../../native/protocol.ts";
 import { NO_ENTRIES, ScannedEntries, scannedEntry } from "./entries.ts";
@@ -65,9 +66,11 @@ export class ContextSource implements SourceTree {
       const miss = head.misses[number];
       const isPlain = pattern.segments.every((segment) => segment.kind === "name");
       if (matches.length === 0 && isPlain) return { kind: "missing", rule: miss?.rule ?? undefined };
+      // The core has them in the order of their real paths; where links lead elsewhere that is not how they are met.
+      const met = sortInTreeOrder(matches, ({ asked }) => asked);
       return {
         kind: "found",
-        matches: matches.map(({ entry: index, asked }): SourceMatch => {
+        matches: met.map(({ entry: index, asked }): SourceMatch => {
           const isFolder = table.type(index) === EntryType.directory;
           const [start, end] = isFolder ? table.below(table.path(index)) : [0, 0];
           const below = new ScannedEntries(table, start, end);

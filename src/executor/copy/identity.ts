@@ -3,7 +3,7 @@ import { entryParts, identityOf, type Part } from "../../layers/identity.ts";
 import { holdsForAll, mapped } from "../../layers/sequence.ts";
 import { nameOf } from "../../layers/tree.ts";
 import { isRead } from "./entries.ts";
-import { type Exclusion, includedOf } from "./into.ts";
+import { type Exclusion, includedOf, scopedGroup } from "./into.ts";
 import type { SourceEntry, SourceMatch } from "./sources.ts";
 
 /** Identity of what is copied; undefined while some content has not been read. */
@@ -11,11 +11,12 @@ export function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclus
   const parts: Part[] = [];
   const inodes = new Map<string, number>();
   /** Whether two names are one file decides between a file and a hard link in the layer. */
-  const partsOf = ({ entry, origin, group }: SourceEntry, path: string): Part => {
+  const partsOf = ({ entry, origin, group }: SourceEntry, path: string, scope: number | undefined): Part => {
     const own = entryParts(entry, path, origin?.digest);
     if (group === undefined) return own;
-    const inode = inodes.get(group) ?? inodes.size;
-    inodes.set(group, inode);
+    const name = scopedGroup(group, scope);
+    const inode = inodes.get(name) ?? inodes.size;
+    inodes.set(name, inode);
     return [own, inode];
   };
   for (const match of matches) {
@@ -26,11 +27,11 @@ export function filesIdentity(matches: readonly SourceMatch[], exclusion: Exclus
     if (!areRead || !isRead(match)) return undefined;
     const skip = entry.path === "" ? 0 : entry.path.length + 1;
     const name = exclusion.parents ? asked : entry.type === EntryType.directory ? "" : nameOf(asked);
-    parts.push(name, partsOf(match, ""));
+    parts.push(name, partsOf(match, "", match.linkScope));
     if (match.folders !== undefined) {
       parts.push(match.folders.map((folder) => folder && entryParts(folder, "", undefined)));
     }
-    parts.push(mapped(below, (source) => partsOf(source, source.entry.path.slice(skip))));
+    parts.push(mapped(below, (source) => partsOf(source, source.entry.path.slice(skip), match.linkScope)));
   }
   return identityOf(parts);
 }

@@ -30,6 +30,8 @@ export interface CopyTreatment extends Exclusion {
   readonly folderMode: number;
   /** The time that folders made on the way get. */
   readonly now: Entry["mtime"];
+  /** See {@link SourceMatch.linkScope}. */
+  readonly linkScope?: number | undefined;
 }
 
 /** Where a COPY goes: a path in the image without leading slash, and whether it was written as a folder. */
@@ -230,8 +232,14 @@ function putSource(draft: Draft, source: SourceEntry, path: string, treatment: C
   draft.put(entry, origin, group);
 }
 
+/** The name of an inode among all that one COPY copies. */
+export function scopedGroup(group: string, scope: number | undefined): string {
+  return scope === undefined ? group : `${scope} ${group}`;
+}
+
 /** A source as it is to be in the image. */
-function treated({ entry, origin, group }: SourceEntry, path: string, { owner, mode }: CopyTreatment): DraftItem {
+function treated({ entry, origin, group }: SourceEntry, path: string, treatment: CopyTreatment): DraftItem {
+  const { owner, mode, linkScope } = treatment;
   const isFolder = entry.type === EntryType.directory;
   const isKept = mode === undefined || entry.type === EntryType.symlink;
   return {
@@ -243,7 +251,7 @@ function treated({ entry, origin, group }: SourceEntry, path: string, { owner, m
       mode: isKept ? entry.mode : mode(entry.mode, isFolder),
     },
     origin,
-    group,
+    group: group === undefined ? undefined : scopedGroup(group, linkScope),
   };
 }
 

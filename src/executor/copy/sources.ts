@@ -37,6 +37,8 @@ export interface SourceMatch extends SourceEntry {
    * pattern asks for it.
    */
   readonly folders?: readonly (Entry | undefined)[] | undefined;
+  /** Names of one inode are links to each other only among matches with the same number: those that docker copies at once. */
+  readonly linkScope?: number | undefined;
 }
 
 /** What one source of a COPY is: a path in segments, without `.` and `..`. */
@@ -97,6 +99,12 @@ export function sourcePattern(text: string, spansFolders: boolean): SourcePatter
     return WILDCARD.test(name) ? { kind: "pattern", text: name } : { kind: "name", text: name };
   });
   return { segments, text, withFolders: spansFolders };
+}
+
+/** What stands in front of the first wildcard. */
+export function plainStart({ segments }: SourcePattern): readonly SelectionSegment[] {
+  const wildcard = segments.findIndex((segment) => segment.kind !== "name");
+  return wildcard < 0 ? segments : segments.slice(0, wildcard);
 }
 
 /** Whether a source has a wildcard: then it may match nothing. */

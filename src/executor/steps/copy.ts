@@ -13,7 +13,14 @@ import { type CopyTreatment, copyInto, type Destination } from "../copy/into.ts"
 import { missingSource } from "../copy/missing.ts";
 import { findOwner } from "../copy/owner.ts";
 import { rebasedMatch } from "../copy/rebased.ts";
-import { hasWildcard, type SourceMatch, type SourcePattern, type SourceTree, sourcePattern } from "../copy/sources.ts";
+import {
+  hasWildcard,
+  plainStart,
+  type SourceMatch,
+  type SourcePattern,
+  type SourceTree,
+  sourcePattern,
+} from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { RemoteFiles } from "../remote/source.ts";
@@ -109,7 +116,7 @@ export async function runCopy(
           parents: step.parents,
         };
         if (mayUnpack(step)) return addInto(tools, draft, step, taken, sources, treatment);
-        for (const match of matches) copyInto(draft, match, step.destination, treatment);
+        for (const match of matches) copyMatch(draft, step, match, treatment);
         return sources;
       },
     },
@@ -137,6 +144,10 @@ function layerSources({ tree, sources }: CopyStep): LayerSources {
   return { roots: [...tree.roots, ...remote], blobs: tree.blobs, statCache: tree.statCache };
 }
 
+function copyMatch(draft: Draft, step: CopyStep, match: SourceMatch, treatment: CopyTreatment): void {
+  copyInto(draft, match, step.destination, { ...treatment, linkScope: match.linkScope });
+}
+
 /** ADD: files that are archives are unpacked, everything else is copied. */
 async function addInto(
   tools: Tools,
@@ -152,7 +163,7 @@ async function addInto(
     for (const { match, unpacks } of taken) {
       const archive = unpacks ? await openArchive(tools, sources, match) : undefined;
       if (archive === undefined) {
-        copyInto(draft, match, step.destination, treatment);
+        copyMatch(draft, step, match, treatment);
         continue;
       }
       temporary.push(archive.tar);
@@ -220,12 +231,14 @@ async function selectSources(tools: Tools, step: CopyStep): Promise<readonly Tak
   let root = step.tree.roots.length;
   for (const [number, source] of step.sources.entries()) {
     const pattern = patterns[number];
+    // With --parents docker copies a source at once, whatever it matches, and else match by match.
+    const scope = () => (step.parents ? number : taken.length);
     if (source.kind === "inline") {
       taken.push({ match: inlineMatch(tools, source.name, source.content), unpacks: false });
       continue;
     }
     if (source.kind === "remote") {
-      const match = rebasedMatch(source.files.match, root);
+      const match = { ...rebasedMatch(source.files.match, root), linkScope: scope() };
       taken.push({ match, unpacks: step.unpack === true && source.files.kind === "file" });
       root += 1;
       continue;
@@ -236,13 +249,30 @@ async function selectSources(tools: Tools, step: CopyStep): Promise<readonly Tak
       throw await missingSource(step, source, pattern, result?.rule);
     }
     if (result.matches.length === 0 && hasWildcard(pattern)) {
+      await checkFolder(step, source, pattern);
       step.warn(`${step.kind} source "${source.text}" matches no file in ${step.tree.label}`);
     }
     for (const match of result.matches) {
-      taken.push({ match: step.parents ? pivoted(match, source.text) : match, unpacks: mayUnpack(step) });
+      const placed = step.parents ? pivoted(match, source.text) : match;
+      taken.push({ match: { ...placed, linkScope: scope() }, unpacks: mayUnpack(step) });
     }
   }
   return taken;
+}
+
+/** A wildcard may match nothing, but the folder that it is looked for in has to be there. */
+async function checkFolder(
+  step: CopyStep,
+  source: Extract<CopySource, { kind: "path" }>,
+  pattern: SourcePattern,
+): Promise<void> {
+  const pivot = source.text.indexOf("/./");
+  // --parents looks from the root on, or from the pivot.
+  const searched = step.parents ? sourcePattern(source.text.slice(0, Math.max(pivot, 0)), true) : pattern;
+  const folder = { ...searched, segments: plainStart(searched), withFolders: false };
+  if (folder.segments.length === 0) return;
+  const [found] = await step.tree.select([folder], false);
+  if (found?.kind === "missing") throw await missingSource(step, source, folder, found.rule);
 }
 
 /** `--parents` with `/./` in a source: what is before the pivot is not kept. */

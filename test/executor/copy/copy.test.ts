@@ -350,10 +350,10 @@ Unpack("hard links are names of one file, whose bytes are the archive's", () => 
   assert.equal(made[1]?.source, { kind: "blob", blob: 3, offset: 512 });
 });
 
-Unpack("links in the image are followed on the way", () => {
+Unpack("links are followed to the destination in the image, and from there on only below it", () => {
   assert.equal(shown(unpacked([folder("real"), symlink("x", "real")], [file("a")])), ["real/a 0 0"]);
   const made = unpacked([], [symlink("l", "/etc"), file("l/passwd")]);
-  assert.equal(shown(made), ["etc 1 0", "etc/passwd 0 0", "x 1 0", "x/l 2 0"]);
+  assert.equal(shown(made), ["x 1 0", "x/etc 1 0", "x/etc/passwd 0 0", "x/l 2 0"]);
 });
 
 for (const [name, entries, code] of [

@@ -119,6 +119,36 @@ export const add: Group = {
       ),
     },
     {
+      name: "an archive's absolute link leads below the destination",
+      dockerfile: lines("FROM busybox", "ADD t.tar /t"),
+      files: archive(
+        { name: "etc", type: "directory", mode: 0o755 },
+        { name: "conf", type: "symlink", mode: 0o777, link: "/etc" },
+        { name: "conf/f", type: "file", mode: 0o644, data: "f\n" },
+      ),
+      why: "an archive is unpacked as into a root of its own, so that no member comes to lie elsewhere",
+    },
+    {
+      name: "a link of the image below the destination leads below it, too",
+      dockerfile: lines("FROM busybox", "RUN mkdir -p /t/etc && ln -s /etc /t/conf", "ADD t.tar /t"),
+      files: archive({ name: "conf/f", type: "file", mode: 0o644, data: "f\n" }),
+    },
+    {
+      name: "a destination that is a link is followed in the image",
+      dockerfile: lines("FROM busybox", "RUN mkdir /t && ln -s /etc /t/conf", "ADD t.tar /t/conf"),
+      files: archive({ name: "f", type: "file", mode: 0o644, data: "f\n" }),
+    },
+    {
+      name: "a later member of the same name replaces an earlier one",
+      dockerfile: lines("FROM scratch", "ADD t.tar /x"),
+      files: archive(
+        { name: "f", type: "file", mode: 0o644, data: "1\n" },
+        { name: "l", type: "link", mode: 0o644, link: "f" },
+        { name: "f", type: "file", mode: 0o600, data: "2\n" },
+      ),
+      why: "the hard link is to the first file, which is still there by that name",
+    },
+    {
       name: "--chown owns all that an archive has",
       dockerfile: lines("FROM scratch", "ADD --chown=5:6 t.tar /x"),
       files: FILES,

@@ -220,6 +220,24 @@ export const copyFlags: Group = {
       why: "they are copied as what is in them is",
     },
     {
+      name: "--parents keeps hard links, whatever its wildcard meets",
+      dockerfile: lines("FROM scratch", "COPY --parents d/* /x/"),
+      files: { "d/one": "1\n", "d/two": { hard: "d/one" } },
+      why: "with --parents a source is copied at once",
+    },
+    {
+      name: "--parents of a wildcard below a folder that is not there copies nothing",
+      dockerfile: lines("FROM scratch", "COPY --parents lib/*.c a.txt /x/"),
+      files: FILES,
+      why: "with --parents the search begins at the root",
+    },
+    {
+      name: "--parents of a wildcard below a pivot that is not there is an error",
+      dockerfile: lines("FROM scratch", "COPY --parents lib/./*.c a.txt /x/"),
+      files: FILES,
+      why: "the search begins at the pivot",
+    },
+    {
       name: "--parents of a folder keeps its own mode",
       dockerfile: lines("FROM scratch", "COPY --parents p/q /x/"),
       files: { "p/q/f": "f\n", "p/": { dir: 0o750 }, "p/q/": { dir: 0o711 } },

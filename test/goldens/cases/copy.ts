@@ -179,6 +179,42 @@ export const copy: Group = {
       files: FILES,
     },
     {
+      name: "the folder that a wildcard is looked for in has to be there",
+      dockerfile: lines("FROM scratch", "COPY a.txt wbe/*.css /x/"),
+      files: FILES,
+      why: "a pattern may match nothing, but docker looks for it in a folder, which is not there",
+      differs: { buildah: "one source with a match is enough" },
+    },
+    {
+      name: "a wildcard in a folder that is there may match nothing",
+      dockerfile: lines("FROM scratch", "COPY a.txt web/*.go /x/"),
+      files: FILES,
+    },
+    {
+      name: "what a wildcard meets is copied in the order of the names, wherever links lead",
+      dockerfile: lines("FROM scratch", "COPY d/* /x/"),
+      files: {
+        "d/f": "of d\n",
+        "d/a": { link: "../z" },
+        "z/f": "of z\n",
+        "e/g": "of e\n",
+        "d/g": "of d\n",
+        "d/h": { link: "../e" },
+      },
+      why: "the folder that a leads to comes before f, that of h behind g",
+    },
+    {
+      name: "hard links that a wildcard meets one by one are files of their own",
+      dockerfile: lines("FROM scratch", "COPY d/* /x/"),
+      files: {
+        "d/one": "1\n",
+        "d/two": { hard: "d/one" },
+        "d/sub/three": { hard: "d/one" },
+        "d/sub/four": { hard: "d/one" },
+      },
+      why: "each match is copied by itself; only in a folder that is one match they stay links",
+    },
+    {
       name: "a name without a wildcard has to be there",
       dockerfile: lines("FROM scratch", "COPY a.txt yarn.lock /x/"),
       files: FILES,
