@@ -90,6 +90,12 @@ await Promise.all([
     sourcemap: true,
   }),
 ]);
+// The launcher reads the bundle byte by byte; regular expressions are what esbuild leaves as it is.
+const strange = /[\x80-\xff].{0,20}/.exec(readFileSync(join(dist, "cli.cjs"), "latin1"));
+if (strange !== null) {
+  console.error(`the bundle has characters beyond ASCII, which \\u must write: ${JSON.stringify(strange[0])}`);
+  process.exit(1);
+}
 copyFileSync(join(home, "scripts/launcher.cjs"), join(dist, "kbuild.cjs"));
 chmodSync(join(dist, "kbuild.cjs"), 0o755);
 

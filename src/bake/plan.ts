@@ -25,6 +25,8 @@ export interface BakeInputs {
   readonly builtins: Readonly<Record<string, string>>;
   /** The text of `.env`, for compose files. */
   readonly dotenv: string | undefined;
+  /** The text of a file that a compose file names, by its path; undefined when it is not there. */
+  readonly readFile: (path: string) => string | undefined;
   readonly machine: Machine;
   readonly warn: (message: string) => void;
 }
@@ -61,9 +63,9 @@ async function read(inputs: BakeInputs): Promise<Definitions> {
   const others = sources.filter(({ kind }) => kind !== "compose");
   let definitions: Definitions | undefined;
   if (compose.length > 0) {
-    const { env, variables, warn, dotenv } = inputs;
+    const { env, variables, warn, dotenv, readFile } = inputs;
     const beside = dotenv === undefined ? undefined : new Source(".env", dotenv);
-    definitions = await defineCompose(compose, { env, variables, warn, dotenv: beside });
+    definitions = await defineCompose(compose, { env, variables, warn, dotenv: beside, readFile });
   }
   if (others.length === 0 && definitions !== undefined) return definitions;
   const bodies = others.map(({ kind, source }) => (kind === "json" ? parseJsonBody(source) : parseHcl(source)));

@@ -42,7 +42,7 @@ function stringEnd(text: string, start: number): number {
  * `[ -f x ]`, and a pattern, `[ab].txt`, are not.
  */
 export function looksLikeJson(text: string): boolean {
-  const match = /^\[([ \t]*)["'‘’“”]/.exec(text);
+  const match = /^\[([ \t]*)["'\u2018\u2019\u201c\u201d]/.exec(text);
   if (match === null) return false;
-  return match[1] === "" || /["'’”][ \t]*,/.test(text);
+  return match[1] === "" || /["'\u2019\u201d][ \t]*,/.test(text);
 }

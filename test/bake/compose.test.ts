@@ -210,6 +210,29 @@ Compose(".env gives what the environment does not, and --var goes before both", 
   assert.equal((await targetOf(file, "default", options)).args, { A: "file", B: "env", C: "var" });
 });
 
+Compose(
+  "arguments without a value have that of the service: its environment's, its env_file's, then ours",
+  async () => {
+    const service = (files: string) =>
+      yaml(`services:
+  default:
+    build: { context: ., args: [A, B, C, D, E=e] }
+    environment: { A: own }
+    env_file: ${files}
+`);
+    const named = { "a.env": "A=a\nB=a\nC=$D\nE=a\n", "b.env": "B='b'\n" };
+    const options = { named, env: { C: "ours", D: "ours" } };
+    const args = async (files: string) => (await targetOf(service(files), "default", options)).args;
+    const both = { A: "own", B: "b", C: "ours", D: "ours", E: "e" };
+    assert.equal(await args("[a.env, { path: b.env }, { path: none, required: false }]"), both);
+    assert.equal(await args("a.env"), { ...both, B: "a" });
+    const fails = (files: string) => failure(planOf(service(files), options));
+    assert.match(await fails("[a.env, none.env]"), /there is no file none\.env/);
+    assert.match(await fails("{ path: a.env, format: raw }"), /the format raw is not supported/);
+    assert.match(await fails("{ required: true }"), /an env_file needs a path/);
+  },
+);
+
 Compose(".env files are read as compose reads them", () => {
   const text = [
     "# a comment",

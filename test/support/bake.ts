@@ -9,6 +9,8 @@ export interface Given {
   readonly env?: Readonly<Record<string, string>>;
   readonly variables?: Readonly<Record<string, string>>;
   readonly dotenv?: string;
+  /** What files that a compose file names say. */
+  readonly named?: Readonly<Record<string, string>>;
   readonly warn?: (message: string) => void;
 }
 
@@ -28,6 +30,7 @@ export function definitionsOf(files: Files, given: Given = {}): Promise<Definiti
     variables: given.variables ?? {},
     builtins: { BAKE_CMD_CONTEXT: "cwd://", BAKE_LOCAL_PLATFORM: "linux/amd64" },
     dotenv: given.dotenv,
+    readFile: (path) => given.named?.[path],
     machine: { home: "/home/me", now: () => Date.parse("2026-02-03T04:05:06Z") },
     warn: given.warn ?? (() => undefined),
   });

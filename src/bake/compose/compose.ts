@@ -2,6 +2,7 @@ import { suggest } from "../../parser/suggest.ts";
 import { checkName, type Definitions, type GroupDefinition, type TargetDefinition } from "../definitions.ts";
 import { faultAt, locationOf, type Place, type Source } from "../source.ts";
 import { parseDotenv } from "./dotenv.ts";
+import type { ReadNamedFile } from "./env-files.ts";
 import { extended, mergedTrees } from "./merge.ts";
 import { Reader } from "./reader.ts";
 import { type ServiceFacts, targetOf } from "./service.ts";
@@ -13,6 +14,7 @@ export interface ComposeSettings {
   readonly variables: Readonly<Record<string, string>>;
   /** The `.env` file beside, if there is one. */
   readonly dotenv: Source | undefined;
+  readonly readFile: ReadNamedFile;
   readonly warn: (message: string) => void;
 }
 
@@ -32,7 +34,7 @@ export async function defineCompose(files: readonly Source[], settings: ComposeS
   const parts = reader.members(whole, "a compose file");
   for (const [part, { place }] of parts) checkPart(part, place, settings.warn);
   const services = membersOf(reader, parts, "services");
-  const facts: ServiceFacts = { reader, secrets: membersOf(reader, parts, "secrets") };
+  const facts: ServiceFacts = { reader, secrets: membersOf(reader, parts, "secrets"), readFile: settings.readFile };
   const targets = new Map<string, TargetDefinition>();
   for (const [name, { place }] of services) {
     // Dots are the only characters that services have in their names and targets have not.

@@ -5,6 +5,7 @@ import { attributeValue, type TargetDefinition } from "../definitions.ts";
 import { canonicalAttest } from "../shorthands.ts";
 import { faultAt, type Place } from "../source.ts";
 import { specOf } from "../specs.ts";
+import { type ReadNamedFile, variablesOfFiles } from "./env-files.ts";
 import type { Reader } from "./reader.ts";
 import type { Member, Tree } from "./yaml.ts";
 
@@ -12,6 +13,7 @@ export interface ServiceFacts {
   readonly reader: Reader;
   /** The secrets that the file declares. */
   readonly secrets: ReadonlyMap<string, Member>;
+  readonly readFile: ReadNamedFile;
 }
 
 type Read = (tree: Tree, facts: ServiceFacts, environment: ReadonlyMap<string, string>) => AttributeValue | undefined;
@@ -94,7 +96,9 @@ export function targetOf(name: string, service: Tree, place: Place, facts: Servi
   const members = facts.reader.members(service, `the service ${name}`);
   const build = members.get("build");
   if (build === undefined || (build.value.kind === "plain" && build.value.value === null)) return undefined;
-  const environment = new Map<string, string>();
+  const files = members.get("env_file");
+  const ofFiles = files === undefined ? [] : variablesOfFiles(files.value, facts.reader, facts.readFile);
+  const environment = new Map<string, string>(ofFiles);
   const own = members.get("environment");
   for (const [variable, value] of own === undefined ? [] : facts.reader.pairs(own.value, "environment")) {
     if (value !== undefined) environment.set(variable, value);

@@ -12,7 +12,7 @@ import type { BuildOptions, BuildResult, OutputOptions } from "../options.ts";
 import { inSession } from "../session.ts";
 import { type TargetBuild, targetBuild } from "./build-options.ts";
 import type { CommonEvents } from "./events.ts";
-import { readBakeFiles, readDotenv } from "./files.ts";
+import { readBakeFiles, readDotenv, readNamedFile } from "./files.ts";
 import type { BakeListing, BakeOptions, BakePlan, BakeSelection } from "./options.ts";
 import { runTargets } from "./run-targets.ts";
 
@@ -120,6 +120,7 @@ async function definitionsOf(selection: BakeSelection, env: Env, warn: (message:
     variables: selection.variables ?? {},
     builtins: { BAKE_CMD_CONTEXT: "cwd://", BAKE_LOCAL_PLATFORM: formatPlatform(hostPlatform()) },
     dotenv: readDotenv(),
+    readFile: readNamedFile,
     machine: { home: env.HOME ?? homedir(), now: Date.now },
     warn,
   });

@@ -27,6 +27,15 @@ export function readDotenv(): string | undefined {
   return readIfThere(".env")?.text;
 }
 
+/**
+ * The text of a file that a compose file names; undefined when it is not there.
+ *
+ * @throws KbuildError `build.bake`, `machine.io`
+ */
+export function readNamedFile(path: string): string | undefined {
+  return readIfThere(path)?.text;
+}
+
 function namedFile(name: string): BakeFile {
   const path = name.startsWith("cwd://") ? name.slice("cwd://".length) : name;
   const file = readIfThere(path);
