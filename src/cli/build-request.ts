@@ -56,7 +56,8 @@ export async function buildRequest(
       cacheFrom: values.cacheFrom,
       cacheTo: values.cacheTo,
       ...runOptionsOf(values, shell),
-      sourceDateEpoch: values.reproducible ? await commitTime(place, shell) : undefined,
+      // The variable goes before it.
+      sourceDateEpoch: values.reproducible && !shell.env.SOURCE_DATE_EPOCH ? "context" : undefined,
     },
   };
 }
@@ -181,22 +182,4 @@ export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string
   const parts: Uint8Array[] = [];
   for await (const part of stream) parts.push(part);
   return Buffer.concat(parts).toString("utf8");
-}
-
-/** The time of the last commit of the context's repository, in seconds; `$SOURCE_DATE_EPOCH` goes before it. */
-async function commitTime(place: string, { env }: BuildShell): Promise<number | undefined> {
-  if (env.SOURCE_DATE_EPOCH) return undefined;
-  const { spawnSync } = await import("node:child_process");
-  const git = spawnSync("git", ["-C", place === "-" ? "." : place, "log", "-1", "--format=%ct"], { encoding: "utf8" });
-  const time = git.status === 0 ? git.stdout.trim() : "";
-  if (!/^\d+$/.test(time)) {
-    throw new KbuildError(
-      "usage.reproducible",
-      `--reproducible takes the time of the last commit, and ${place} has none`,
-      {
-        hint: "set SOURCE_DATE_EPOCH instead",
-      },
-    );
-  }
-  return Number(time);
 }

@@ -6,6 +6,7 @@ import { type Isolation, readIsolation } from "../sandbox/detect.ts";
 import { type Annotations, readAnnotations } from "./annotations.ts";
 import { givenArguments } from "./arguments.ts";
 import { contextName } from "./context-names.ts";
+import { EPOCH_ARGUMENT, readEpoch } from "./epoch.ts";
 import type { BuildOptions, OutputOptions } from "./options.ts";
 import { type RunSettings, readRunSettings } from "./run/limits.ts";
 
@@ -25,6 +26,10 @@ export interface BuildInputs {
   readonly buildContexts: ReadonlyMap<string, string>;
   /** Seconds since 1970 to which times are clamped. */
   readonly epoch: number | undefined;
+  /** The name of what has the time to which they are clamped, where that is not known yet. */
+  readonly epochOf: string | undefined;
+  /** Whether there has to be such a time. */
+  readonly needsEpoch: boolean;
   /** Undefined: the best that there is. */
   readonly isolation: Isolation | undefined;
   readonly run: RunSettings;
@@ -38,7 +43,9 @@ export function readInputs(options: BuildOptions): BuildInputs {
   const env = options.env ?? process.env;
   const given = givenArguments(options.buildArgs, env);
   // As docker's client does, so that an ARG of that name has it.
-  if (env.SOURCE_DATE_EPOCH && !given.has("SOURCE_DATE_EPOCH")) given.set("SOURCE_DATE_EPOCH", env.SOURCE_DATE_EPOCH);
+  const wished = options.sourceDateEpoch ?? (env[EPOCH_ARGUMENT] || undefined);
+  if (wished !== undefined && !given.has(EPOCH_ARGUMENT)) given.set(EPOCH_ARGUMENT, String(wished));
+  const epoch = readEpoch(options.sourceDateEpoch ?? given.get(EPOCH_ARGUMENT));
   const references = uniqueReferences((options.tags ?? []).map(readTag));
   for (const source of options.cacheFrom ?? []) {
     if (source.type === "registry") parseReference(source.ref, "usage.reference");
@@ -54,7 +61,8 @@ export function readInputs(options: BuildOptions): BuildInputs {
     annotations: readAnnotations(options.annotations, targetPlatforms),
     given,
     buildContexts: new Map(Object.entries(options.buildContexts ?? {}).map(checkContext)),
-    epoch: readEpoch(options.sourceDateEpoch ?? given.get("SOURCE_DATE_EPOCH") ?? env.SOURCE_DATE_EPOCH),
+    needsEpoch: options.sourceDateEpoch !== undefined,
+    ...(typeof epoch === "string" ? { epoch: undefined, epochOf: epoch } : { epoch, epochOf: undefined }),
     isolation: readIsolation(options.isolation ?? "auto"),
     run: readRunSettings(options, given),
   };
@@ -104,17 +112,6 @@ function checkContext([name, source]: readonly [string, string]): readonly [stri
     });
   }
   return [contextName(name), source];
-}
-
-/** https://reproducible-builds.org/specs/source-date-epoch: an integer number of seconds. */
-function readEpoch(value: number | string | undefined): number | undefined {
-  if (value === undefined || value === "") return undefined;
-  const seconds = typeof value === "number" ? value : /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
-  if (Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800) return seconds;
-  throw new KbuildError(
-    "usage.epoch",
-    `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, which is no number of seconds since 1970`,
-  );
 }
 
 /** Whether a build argument of BuildKit's switches something on. */

@@ -20,6 +20,8 @@ import type { Session } from "./session.ts";
 /** The texts that a build begins with, and where they are from. To be closed when the build is over. */
 export interface LoadedTexts {
   readonly context: BuildContext;
+  /** The context's own time, in seconds since 1970, if it has one. */
+  readonly contextTime: () => Promise<number | undefined>;
   readonly contextTools: ContextTools;
   readonly found: FoundDockerfile;
   readonly ignore: FoundIgnore;
@@ -78,6 +80,7 @@ export async function loadTexts(
     warn: (code, message) => emitter.warn(code, message),
     rereads: options.noCache === true,
     emitter,
+    env: inputs.env,
     remotes,
     keepsGit: isOn(inputs.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")),
   };
@@ -91,7 +94,7 @@ export async function loadTexts(
     context = opened.context;
     const found = await loadDockerfile(options, opened, contextTools);
     const ignore = await loadIgnore(found, context, emitter);
-    return { context, contextTools, found, ignore, secrets, agents, close };
+    return { context, contextTime: opened.time, contextTools, found, ignore, secrets, agents, close };
   } catch (error) {
     await close();
     throw error;

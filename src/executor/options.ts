@@ -90,8 +90,11 @@ export interface BuildOptions {
   readonly name?: string | undefined;
   /** Whether misses are explained at length in the events. */
   readonly explain?: boolean | undefined;
-  /** Seconds since 1970 to which times of what is made are clamped; default: `$SOURCE_DATE_EPOCH`. */
-  readonly sourceDateEpoch?: number | undefined;
+  /**
+   * Seconds since 1970 to which times of what is made are clamped, or the name of what has that time: `context`, a stage, a
+   * named context; default: `$SOURCE_DATE_EPOCH`, or what the Dockerfile has in front of its first FROM.
+   */
+  readonly sourceDateEpoch?: number | string | undefined;
   /** Environment for build arguments without a value, proxies, credentials; default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Stops the build; the promise rejects with code `interrupted`. */

@@ -14,6 +14,7 @@ import { once } from "./once.ts";
 import type { BuildOptions, BuildResult, OutputOptions } from "./options.ts";
 import { type Plan, planBuild } from "./plan.ts";
 import { inSession, type Session } from "./session.ts";
+import { settleEpoch } from "./settle-epoch.ts";
 import { StageGraph } from "./stage-graph.ts";
 import { warnOfUnused } from "./unused-arguments.ts";
 
@@ -35,9 +36,7 @@ export interface BuildRequest {
 export async function runBuild(options: BuildOptions, emitter: Emitter, shared?: Session): Promise<BuildResult> {
   const request = readRequest(options, emitter);
   const { inputs } = request;
-  // What a session has decided for all its builds is this one's wish as well, or it has a session of its own.
-  const isShared = shared?.tools.clock.epoch === inputs.epoch;
-  if (shared !== undefined && isShared) return buildInSession(shared, request);
+  if (shared !== undefined) return buildInSession(shared, request);
   const { root, insecureRegistries, signal } = options;
   const warn = (code: string, message: string): void => emitter.warn(code, message);
   return inSession({ inputs, warn, root, insecureRegistries, signal }, (session) => buildInSession(session, request));
@@ -53,8 +52,10 @@ function readRequest(options: BuildOptions, emitter: Emitter): BuildRequest {
 async function buildInSession(session: Session, request: BuildRequest): Promise<BuildResult> {
   const loaded = await loadBuild(session, request);
   try {
-    const finished = await runStages(session, request, loaded);
-    return await deliver(session.tools, request, finished);
+    const settled = { ...request, inputs: await settleEpoch(loaded, request.inputs) };
+    const tools = session.toolsFor(settled.inputs.epoch);
+    const finished = await runStages({ ...session, tools }, settled, loaded);
+    return await deliver(tools, settled, finished);
   } finally {
     await loaded.close();
   }

@@ -15,6 +15,8 @@ import { Clock, type Tools } from "./tools.ts";
 /** What one build, or several that run together, are done with. */
 export interface Session {
   readonly tools: Tools;
+  /** The tools of a build that is held to a time, in seconds since 1970; all that can be shared is. */
+  readonly toolsFor: (epoch: number | undefined) => Tools;
   readonly registries: Registries;
   /** Stops all that is under way, as a step has failed. */
   readonly stop: () => void;
@@ -45,28 +47,27 @@ export async function inSession<T>(options: SessionOptions, work: (session: Sess
     warn: (message) => warn("Credentials", message),
   });
   let used: { readonly store: Store; readonly worker: Worker; release(): void } | undefined;
+  const toolsOf = new Map<number | undefined, Tools>();
   try {
     const store = openStore(options.root ?? defaultRoot(inputs.env), { create: true });
     const use = holdStore(store);
     const pool = new LayerPool(store, native, signal);
-    const clock = new Clock(inputs.epoch);
-    const worker = new Worker({ store, pool, clock, signal }, () =>
-      openBuildSandbox(store, inputs.isolation, signal, (message) => warn("Sandbox", message)),
-    );
-    used = { store, worker, release: use.release };
-    const tools: Tools = {
-      store,
-      cache: new Cache(store),
-      native,
-      pool,
-      worker,
-      texts: new Map(),
-      underWay: new Map(),
-      clock,
-      signal,
+    const shared = { store, cache: new Cache(store), native, pool, texts: new Map(), underWay: new Map(), signal };
+    const toolsFor = (epoch: number | undefined): Tools => {
+      const known = toolsOf.get(epoch);
+      if (known !== undefined) return known;
+      const clock = new Clock(epoch);
+      const worker = new Worker({ store, pool, clock, signal }, () =>
+        openBuildSandbox(store, inputs.isolation, signal, (message) => warn("Sandbox", message)),
+      );
+      const tools = { ...shared, worker, clock };
+      toolsOf.set(epoch, tools);
+      return tools;
     };
-    const result = await work({ tools, registries, stop });
-    await sweep(store, worker);
+    const tools = toolsFor(inputs.epoch);
+    used = { store, worker: tools.worker, release: use.release };
+    const result = await work({ tools, toolsFor, registries, stop });
+    await sweep(store, tools.worker);
     return result;
   } catch (error) {
     // What killed builds left behind may be what the disk is full of, also for a process that then failed.
@@ -76,7 +77,8 @@ export async function inSession<T>(options: SessionOptions, work: (session: Sess
     options.signal?.removeEventListener("abort", stop);
     stop();
     try {
-      await Promise.all([native.close(), registries.close(), used?.worker.close()]);
+      const workers = [...toolsOf.values()].map(({ worker }) => worker.close());
+      await Promise.all([native.close(), registries.close(), ...workers]);
     } finally {
       used?.release();
     }

@@ -70,7 +70,7 @@ const wrong: readonly (readonly [Partial<BuildOptions>, string])[] = [
   [{ sourceDateEpoch: 1.5 }, "usage.epoch"],
   [{ sourceDateEpoch: Number.NaN }, "usage.epoch"],
   [{ sourceDateEpoch: 253_402_300_800 }, "usage.epoch"],
-  [{ env: { SOURCE_DATE_EPOCH: "yesterday" } }, "usage.epoch"],
+  [{ env: { SOURCE_DATE_EPOCH: "-1" } }, "usage.epoch"],
   [{ env: { SOURCE_DATE_EPOCH: "1e3" } }, "usage.epoch"],
   [{ env: { SOURCE_DATE_EPOCH: "9".repeat(1000) } }, "usage.epoch"],
 ];

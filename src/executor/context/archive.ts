@@ -8,6 +8,7 @@ import type { BlobSource } from "../../native/protocol.ts";
 import { type CompiledRules, compileIgnoreLines, type IgnoreLine, isIgnored } from "../../parser/ignore.ts";
 import { SnapshotSource } from "../copy/snapshot-source.ts";
 import type { SelectResult, SourcePattern, SourceTree } from "../copy/sources.ts";
+import { newestFile } from "../ingest-archive.ts";
 import { extractText } from "../tree-file.ts";
 import { type BuildContext, LARGEST_TEXT } from "./build-context.ts";
 import type { FolderTools } from "./folder.ts";
@@ -73,6 +74,11 @@ export class ArchiveContext implements BuildContext {
     const rules = compileIgnoreLines(ignore);
     const kept = new EntryTable(encodeEntries(this.#kept(rules)));
     return new ArchiveSource(new SnapshotSource(LABEL, new Tree([kept]), [this.#blob]), this.#table, rules);
+  }
+
+  /** The time of its newest file, in seconds since 1970. */
+  newest(): number | undefined {
+    return newestFile(this.#table);
   }
 
   dispose(): void {

@@ -5,6 +5,7 @@ import { showUrl } from "../../oci/registry/faults.ts";
 import type { Emitter } from "../emitter.ts";
 import { type GitAddress, parseGitAddress, showGitAddress } from "../remote/git-url.ts";
 import type { Remotes } from "../remote/remotes.ts";
+import { commitTime } from "./commit-time.ts";
 import { FolderContext, type FolderTools } from "./folder.ts";
 import { type OpenedContext, openStream } from "./open.ts";
 import { readTextFile } from "./text-file.ts";
@@ -37,6 +38,7 @@ export function isHttpAddress(text: string): boolean {
 /** What contexts are opened with. */
 export interface ContextTools extends FolderTools {
   readonly emitter: Emitter;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly remotes: () => Promise<Remotes>;
   /** Whether the `.git` of a repository stays: the build argument `BUILDKIT_CONTEXT_KEEP_GIT_DIR`. */
   readonly keepsGit: boolean;
@@ -63,35 +65,44 @@ export async function openContext(
       return {
         context: new FolderContext(place.path, "the build context", tools),
         dockerfile: undefined,
+        time: () => commitTime(place.path, tools.env, tools.signal),
         isLocal: true,
       };
-    case "git":
-      return {
-        context: await openGit(place.address, "the build context", tools),
-        dockerfile: undefined,
-        isLocal: false,
-      };
+    case "git": {
+      const { context, time } = await openGit(place.address, "the build context", tools);
+      return { context, dockerfile: undefined, time: async () => time, isLocal: false };
+    }
     case "http": {
-      const path = await download(place.url, "[internal] load remote build context", tools);
-      return { ...(await openStream(createReadStream(path), showUrl(place.url), tools)), isLocal: false };
+      const { path, lastModified } = await download(place.url, "[internal] load remote build context", tools);
+      const opened = await openStream(createReadStream(path), showUrl(place.url), tools);
+      return { ...opened, time: async () => lastModified ?? (await opened.time()), isLocal: false };
     }
   }
 }
 
-/** The files of a repository as a context. */
-export async function openGit(address: GitAddress, label: string, tools: ContextTools): Promise<FolderContext> {
+/** The files of a repository as a context, and the time of the commit in seconds since 1970. */
+export async function openGit(
+  address: GitAddress,
+  label: string,
+  tools: ContextTools,
+): Promise<{ readonly context: FolderContext; readonly time: number }> {
   const remotes = await tools.remotes();
   const keepGitDir = address.keepGitDir === true || tools.keepsGit;
-  const { root } = await remotes.checkout({ ...address, keepGitDir });
-  return new FolderContext(root, label, tools, `${showGitAddress(address.remote)} ${address.subdir}`);
+  const { root, time } = await remotes.checkout({ ...address, keepGitDir });
+  const identity = `${showGitAddress(address.remote)} ${address.subdir}`;
+  return { context: new FolderContext(root, label, tools, identity), time };
 }
 
-/** Downloads a file, shown as a step of its own; gives its path. */
-export async function download(url: URL, name: string, tools: ContextTools): Promise<string> {
+/** Downloads a file, shown as a step of its own; gives its path, and its `Last-Modified` in seconds since 1970. */
+export async function download(
+  url: URL,
+  name: string,
+  tools: ContextTools,
+): Promise<{ readonly path: string; readonly lastModified: number | undefined }> {
   const remotes = await tools.remotes();
   return tools.emitter.run({ name, kind: "internal" }, async (reporter) => {
-    const { folder, file } = await remotes.download(url, undefined, reporter);
-    return join(folder, file);
+    const { folder, file, lastModified } = await remotes.download(url, undefined, reporter);
+    return { path: join(folder, file), lastModified };
   });
 }
 
@@ -100,7 +111,8 @@ export async function download(url: URL, name: string, tools: ContextTools): Pro
  * @throws KbuildError `build.tooLarge`, `registry.*`
  */
 export async function downloadText(url: URL, tools: ContextTools): Promise<string> {
-  const text = readTextFile(await download(url, "[internal] load remote Dockerfile", tools), showUrl(url));
+  const { path } = await download(url, "[internal] load remote Dockerfile", tools);
+  const text = readTextFile(path, showUrl(url));
   if (text === undefined) throw new KbuildError("internal.download", `${showUrl(url)} is not where it was put`);
   return text;
 }

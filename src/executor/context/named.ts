@@ -40,7 +40,7 @@ async function openNamed(name: string, source: string, tools: ContextTools): Pro
     case "folder":
       return filesOf(name, new FolderContext(place.path, label, tools));
     case "git":
-      return filesOf(name, await openGit(place.address, label, tools));
+      return filesOf(name, (await openGit(place.address, label, tools)).context);
     case "http": {
       const remotes = await tools.remotes();
       const { url } = place;

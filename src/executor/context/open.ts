@@ -9,6 +9,8 @@ import { tooLarge } from "./text-file.ts";
 export interface OpenedContext {
   readonly context: BuildContext;
   readonly dockerfile: string | undefined;
+  /** The time of what came, in seconds since 1970: of an archive that of its newest file. */
+  readonly time: () => Promise<number | undefined>;
 }
 
 /**
@@ -28,8 +30,11 @@ export async function openStream(
       hint: "send a tar or a Dockerfile, or name a folder instead of -",
     });
   }
-  if (isArchive(start)) return { context: await ArchiveContext.read(rest, name, tools), dockerfile: undefined };
-  return { context: noContext, dockerfile: await readText(rest, name) };
+  if (isArchive(start)) {
+    const context = await ArchiveContext.read(rest, name, tools);
+    return { context, dockerfile: undefined, time: async () => context.newest() };
+  }
+  return { context: noContext, dockerfile: await readText(rest, name), time: async () => undefined };
 }
 
 /** Size of a tar's header. */

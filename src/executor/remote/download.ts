@@ -26,7 +26,9 @@ export interface Download {
   readonly folder: string;
   readonly file: string;
   readonly size: number;
-  /** Seconds since 1970: `Last-Modified`, or 0. */
+  /** `Last-Modified` in seconds since 1970, if the server sent one that makes sense. */
+  readonly lastModified: number | undefined;
+  /** The file's own time, seconds since 1970: 0 where the server tells none, as docker has it. */
   readonly modified: number;
   /** BLAKE3 of the content. */
   readonly digest: Uint8Array;
@@ -149,7 +151,7 @@ function keep(store: Store, folder: string, temporary: string, known: Known): vo
   try {
     fs.mkdirSync(folder, { recursive: true });
     // The core takes a file with another time than its entry's for one that was changed.
-    const modified = modifiedOf(known);
+    const modified = lastModifiedOf(known) ?? 0;
     fs.utimesSync(temporary, modified, modified);
     fs.renameSync(temporary, join(folder, known.sha256));
     const record = store.temporaryPath();
@@ -186,14 +188,15 @@ function textOf(value: unknown): string | undefined {
 
 function downloadOf(folder: string, known: Known): Download {
   const { sha256, blake3, size } = known;
-  return { folder, file: sha256, size, modified: modifiedOf(known), digest: Buffer.from(blake3, "hex") };
+  const lastModified = lastModifiedOf(known);
+  return { folder, file: sha256, size, lastModified, modified: lastModified ?? 0, digest: Buffer.from(blake3, "hex") };
 }
 
 /** The last second that a file can have in every file system. */
 const LATEST = 2 ** 31 - 1;
 
-/** RFC 9110, "Last-Modified", in seconds since 1970; 0 without one that makes sense, as docker has it. */
-function modifiedOf({ lastModified }: Known): number {
+/** RFC 9110, "Last-Modified", in seconds since 1970. */
+function lastModifiedOf({ lastModified }: Known): number | undefined {
   const seconds = Math.floor(Date.parse(lastModified ?? "") / 1000);
-  return seconds >= 0 && seconds <= LATEST ? seconds : 0;
+  return seconds >= 0 && seconds <= LATEST ? seconds : undefined;
 }

@@ -26,6 +26,8 @@ export interface GitCheckout {
   /** Absolute path of the folder that the address names. */
   readonly root: string;
   readonly commit: string;
+  /** Seconds since 1970. */
+  readonly time: number;
 }
 
 /** Waiting for another process that fetches the same repository may take as long as a fetch. */
@@ -69,7 +71,10 @@ export class GitSources {
       checkout = this.#checkOut(address, found);
       this.#checkouts.set(key, checkout);
     }
-    return { root: folderWithin(await checkout, address), commit };
+    const whole = await checkout;
+    // All that is in it has the commit's time, and so has the folder.
+    const time = Math.floor(fs.statSync(whole).mtimeMs / 1000);
+    return { root: folderWithin(whole, address), commit, time };
   }
 
   #find(address: GitAddress): Promise<FoundReference> {

@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { KbuildError, type Location } from "../../errors.ts";
 import type { Draft } from "../../layers/draft.ts";
-import { type Entry, EntryTable, EntryType } from "../../layers/entry-table.ts";
+import { type Entry, EntryType } from "../../layers/entry-table.ts";
 import { contentDigest } from "../../layers/identity.ts";
 import type { BlobSource } from "../../native/protocol.ts";
 import { parseMode } from "../../parser/copy-mode.ts";
@@ -22,6 +22,7 @@ import {
   sourcePattern,
 } from "../copy/sources.ts";
 import type { StepReporter } from "../emitter.ts";
+import { ingestArchive, type OpenedArchive } from "../ingest-archive.ts";
 import type { LayerSources } from "../make-layer.ts";
 import type { RemoteFiles } from "../remote/source.ts";
 import type { ImageState } from "../state.ts";
@@ -199,26 +200,6 @@ async function openArchive(
 function sourceOf({ roots, blobs }: LayerSources, source: Entry["source"]) {
   if (source.kind === "file") return { roots: roots.slice(source.root, source.root + 1), blobs: [] };
   return source.kind === "blob" ? { roots: [], blobs: blobs.slice(source.blob, source.blob + 1) } : undefined;
-}
-
-interface OpenedArchive {
-  readonly table: EntryTable;
-  /** Path of the uncompressed tar. */
-  readonly tar: string;
-}
-
-async function ingestArchive(tools: Tools, input: string): Promise<OpenedArchive | undefined> {
-  const index = tools.store.temporaryPath();
-  const tar = tools.store.temporaryPath();
-  try {
-    await tools.native.ingest({ input, index, tar, compression: "detect" }, undefined, { signal: tools.signal });
-    return { table: new EntryTable(readFileSync(index)), tar };
-  } catch (error) {
-    if (error instanceof KbuildError && error.code === "build.notArchive") return undefined;
-    throw error;
-  } finally {
-    rmSync(index, { force: true });
-  }
 }
 
 async function selectSources(tools: Tools, step: CopyStep): Promise<readonly TakenMatch[]> {

@@ -1,0 +1,34 @@
+import { KbuildError } from "../../errors.ts";
+import { runGit } from "../remote/git-command.ts";
+
+/**
+ * The time of the last commit of the repository that a folder of this machine is in, in seconds since 1970; undefined when
+ * it is in none, or there is no git to ask.
+ * @throws KbuildError `interrupted`
+ */
+export async function commitTime(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    const { GIT_CEILING_DIRECTORIES: ceiling } = env;
+    const told = await runGit(
+      {
+        arguments: ["cat-file", "commit", "HEAD"],
+        cwd: folder,
+        protocols: "none",
+        env: ceiling === undefined ? {} : { GIT_CEILING_DIRECTORIES: ceiling },
+        // Nothing that a repository's settings name is run for this: whose it is makes no difference.
+        settings: [["safe.directory", "*"]],
+      },
+      env,
+      signal,
+    );
+    const time = told.status === 0 ? /^committer .*> (\d+) [+-]\d+$/m.exec(told.stdout)?.[1] : undefined;
+    return time === undefined ? undefined : Number(time);
+  } catch (error) {
+    if (error instanceof KbuildError && error.code === "machine.noGit") return undefined;
+    throw error;
+  }
+}
