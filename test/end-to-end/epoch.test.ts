@@ -84,6 +84,9 @@ Epoch("=context of a folder that is no repository is nothing, and says so", asyn
   const { created, argument, stderr } = await built([...context, plain], { env });
   assert.equal([created, argument], [undefined, ""]);
   assert.match(stderr, /the build context has no time that images could be held to/);
+  const strict = await kbuild.run(["--reproducible", plain], { env });
+  assert.is(strict.status, 2);
+  assert.match(strict.stderr, /^error: the build context has no time that images could be held to/m);
 });
 
 Epoch("a default in the Dockerfile counts, and whatever the build was given goes before it", async () => {

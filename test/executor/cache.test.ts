@@ -43,7 +43,7 @@ Records("a record comes back, also to another build", () => {
 
 Records("a record whose blob is gone, or cut short, is lost", () => {
   const { store, cache, blob } = fresh("lost");
-  cache.putStep(KEY, { created: "x", layer: { diffId: DIFF, blob }, content: "c" });
+  cache.putStep(KEY, { created: "2026-01-01T00:00:00Z", layer: { diffId: DIFF, blob }, content: "c" });
   cache.putLayerOfContent(KEY, { diffId: DIFF, blob });
   cache.putCompressed(DIFF, "gzip-6", blob);
   assert.not.ok(cache.hasLostStep(KEY));
@@ -63,7 +63,11 @@ Records("a record whose blob is gone, or cut short, is lost", () => {
   assert.not.ok(cache.hasLostStep("cd".repeat(32)));
 });
 
-const GOOD = { created: "x", layer: { diffId: DIFF, blob: { mediaType: "m", digest: DIFF, size: 1 } }, content: "c" };
+const GOOD = {
+  created: "2026-01-01T00:00:00Z",
+  layer: { diffId: DIFF, blob: { mediaType: "m", digest: DIFF, size: 1 } },
+  content: "c",
+};
 for (const [name, text] of [
   ["nothing", ""],
   ["half of it", JSON.stringify(GOOD).slice(0, 40)],
@@ -71,6 +75,7 @@ for (const [name, text] of [
   ["a number", "1"],
   ["a list", "[]"],
   ["no time", JSON.stringify({ ...GOOD, created: 1 })],
+  ["a time that is none", JSON.stringify({ ...GOOD, created: "x" })],
   ["a layer that is none", JSON.stringify({ ...GOOD, layer: 1 })],
   ["a layer that is null", JSON.stringify({ ...GOOD, layer: null })],
   ["no diffID", JSON.stringify({ ...GOOD, layer: { blob: GOOD.layer.blob } })],
@@ -92,8 +97,8 @@ for (const [name, text] of [
     assert.not.ok(cache.hasLostStep(KEY));
     assert.is(cache.layerOfContent(KEY), undefined);
     assert.is(cache.lastParts(KEY), undefined);
-    cache.putStep(KEY, { created: "new" });
-    assert.equal(cache.step(KEY), { created: "new" });
+    cache.putStep(KEY, { created: "2027-01-01T00:00:00Z" });
+    assert.equal(cache.step(KEY), { created: "2027-01-01T00:00:00Z" });
   });
 }
 
@@ -102,7 +107,7 @@ Records("what cannot be written is an error of the machine", () => {
   fs.rmSync(path.join(store.root, "cache"), { recursive: true });
   fs.writeFileSync(path.join(store.root, "cache"), "");
   assert.throws(
-    () => cache.putStep(KEY, { created: "x" }),
+    () => cache.putStep(KEY, { created: "2026-01-01T00:00:00Z" }),
     (error: unknown) => error instanceof KbuildError && error.exitStatus === 4,
   );
 });
