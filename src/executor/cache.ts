@@ -241,5 +241,9 @@ export function isStepRecord(value: unknown): value is StepRecord {
 
 /** RFC 3339, as steps are dated: it goes into an image's history as it is. */
 function isTime(value: unknown): value is string {
-  return typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value);
+  return (
+    typeof value === "string" &&
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value) &&
+    !Number.isNaN(Date.parse(value))
+  );
 }

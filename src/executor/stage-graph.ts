@@ -131,11 +131,8 @@ export class StageGraph {
       }
       case "context":
       case "image": {
-        const tree = origin.kind === "context" ? await this.#options.namedContext(origin.name) : undefined;
-        if (tree !== undefined) {
-          const state = await this.#contextState(origin.name, tree, planned);
-          return { base: beginning(state, undefined, []), image: undefined };
-        }
+        const state = origin.kind === "context" ? await this.#contextState(origin.name, planned) : undefined;
+        if (state !== undefined) return { base: beginning(state, undefined, []), image: undefined };
         const image = await this.#image(origin.name, planned, stage.from.image.location);
         const triggers = image.config.config?.OnBuild ?? [];
         return { base: beginning(stateOfImage(image), image.label, triggers), image };
@@ -143,18 +140,27 @@ export class StageGraph {
     }
   }
 
-  #contextState(name: string, tree: SourceTree, planned: PlannedStage): Promise<ImageState> {
-    const { tools, emitter, noCache, explain, place } = this.#options;
-    return stateOfContext(tools, emitter, {
-      name,
-      tree,
-      platform: planned.platform,
-      location: planned.stage.from.image.location,
-      stage: stageLabel(planned),
-      place: identityOf(place, "context", name),
-      useCache: !noCache && !this.#isFiltered(planned),
-      explain,
-    });
+  /** Undefined when the named context is an image. */
+  async #contextState(name: string, planned: PlannedStage): Promise<ImageState | undefined> {
+    const { tools, emitter, noCache, explain, place, namedContext, plan } = this.#options;
+    const { location } = planned.stage.from.image;
+    try {
+      const tree = await namedContext(name);
+      if (tree === undefined) return undefined;
+      return await stateOfContext(tools, emitter, {
+        name,
+        tree,
+        platform: planned.platform,
+        location,
+        stage: stageLabel(planned),
+        place: identityOf(place, "context", name),
+        useCache: !noCache && !this.#isFiltered(planned),
+        explain,
+      });
+    } catch (error) {
+      if (!(error instanceof KbuildError) || error.code === "interrupted" || error.location !== undefined) throw error;
+      throw error.with({ location, source: plan.dockerfile.source });
+    }
   }
 
   async #image(name: string, planned: PlannedStage, location: Location): Promise<BaseImage> {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -88,6 +89,8 @@ for (const [name, spoil] of [
     "has steps without a time",
     (cache: string) => replaceList(cache, (text) => text.replace(/"created":"[^"]+/g, '"created":"then')),
   ],
+  ["has a pipe for its index", (cache: string) => replaceByPipe(path.join(cache, "index.json"))],
+  ["has a pipe for its list", (cache: string) => replaceByPipe(...blobs(cache).filter(isList))],
   ["lacks its layers", (cache: string) => removeBlobs(cache)],
 ] as const) {
   Transfer(`a cache that ${name} is no error`, async () => {
@@ -96,7 +99,7 @@ for (const [name, spoil] of [
     spoil(cache);
     const done = await build(machine(), ["--cache-from", `type=local,src=${cache}`]);
     assert.is(done.cached, 0, done.stderr);
-    if (/not there|list/.test(name)) assert.match(done.stderr, /the cache .* is not used/);
+    if (/not there|list|index/.test(name)) assert.match(done.stderr, /the cache .* is not used/);
   });
 }
 
@@ -182,6 +185,17 @@ function spoilBlob(cache: string, isMeant: (text: string) => boolean): void {
   for (const file of blobs(cache)) {
     const bytes = fs.readFileSync(file);
     if (isMeant(bytes.toString("latin1"))) fs.writeFileSync(file, bytes.fill("X", 0, 5));
+  }
+}
+
+function isList(file: string): boolean {
+  return fs.readFileSync(file, "latin1").includes('"records"');
+}
+
+function replaceByPipe(...files: readonly string[]): void {
+  for (const file of files) {
+    fs.rmSync(file);
+    execFileSync("mkfifo", [file]);
   }
 }
 

@@ -83,6 +83,16 @@ Platforms("the result is an index that skopeo takes, with an image for each", as
   await kbuild.must(["fsck"]);
 });
 
+Platforms("what is saved has all platforms, as the build's own archive has", async () => {
+  const built = path.join(folder, "built.tar");
+  await kbuild.must(["-q", "-t", "saved:1", ...BOTH, "-o", "type=image", "-o", `type=oci,dest=${built}`, context]);
+  const saved = path.join(folder, "saved.tar");
+  await kbuild.must(["save", "-o", saved, "saved:1"]);
+  const members = async (archive: string) => (await run("tar", ["-tvf", archive])).stdout;
+  assert.is(await members(saved), await members(built));
+  assert.equal(await raw(`oci-archive:${saved}:saved:1`), await raw(`oci-archive:${built}:saved:1`));
+});
+
 Platforms("a stage for the build platform is done once", async () => {
   const fresh = kbuildWith(path.join(folder, "once"));
   const done = await fresh.must(["--progress=plain", ...BOTH, context]);

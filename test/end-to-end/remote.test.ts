@@ -455,6 +455,17 @@ Contexts("named contexts: a folder, a repository, a file by HTTP, each in --from
   ]);
 });
 
+Contexts("a named context that cannot be a base is an error at its FROM", async () => {
+  const wrong = plant(path.join(folder, "wrong"), { ".wh.x": "" });
+  for (const [context, reason] of [
+    [wrong, /^1 .*:2:6: ".wh.x" cannot be in an image/],
+    [path.join(folder, "nowhere"), /^1 .*:2:6: the context "base" .* does not exist/],
+    ["http://127.0.0.1:1/x.git", /^3 .*:2:6: .*cannot be fetched/],
+  ] as const) {
+    assert.match(await refused("FROM scratch AS one\nFROM base\n", ["--build-context", `base=${context}`]), reason);
+  }
+});
+
 Contexts("a named context takes a stage's place, and an image's", async () => {
   const named = plant(path.join(folder, "instead"), { a: "a\n" });
   const dest = await build("FROM nowhere.invalid/x AS base\nFROM base\n", ["--build-context", `base=${named}`]);

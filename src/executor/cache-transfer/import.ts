@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { KbuildError } from "../../errors.ts";
+import { readIndex } from "../../oci/archive/read.ts";
 import { Blobs } from "../../oci/layout/blobs.ts";
 import { RefNameAnnotation } from "../../oci/layout/names.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { RegistryClient } from "../../oci/registry/client.ts";
-import { MAX_JSON, parseIndex, parseManifest } from "../../oci/shape.ts";
+import { MAX_JSON, parseManifest } from "../../oci/shape.ts";
 import type { Descriptor, DiffId, Platform } from "../../oci/types.ts";
 import type { StepRecord } from "../cache.ts";
 import type { Emitter } from "../emitter.ts";
@@ -73,7 +73,7 @@ function localSteps({ src, tag = "latest", digest }: Extract<CacheSource, { type
   const blobs = new Blobs(resolve(src), "build.layout");
   const complain = (reason: string): KbuildError =>
     new KbuildError("build.cache", `${src} is no build cache: ${reason}`);
-  const index = parseIndex(readIndex(blobs.root, complain), complain);
+  const index = readIndex(blobs);
   const named = (entry: Descriptor): boolean =>
     digest === undefined ? entry.annotations?.[RefNameAnnotation] === tag : entry.digest === digest;
   const descriptor = index.manifests.find(named);
@@ -99,14 +99,6 @@ function jsonOf(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-function readIndex(root: string, complain: (reason: string) => KbuildError): Buffer {
-  try {
-    return readFileSync(join(root, "index.json"));
-  } catch {
-    throw complain("there is no index.json in it");
   }
 }
 

@@ -113,17 +113,19 @@ export function runGit(
   });
 }
 
+/** Lines that tell what was going on, or what to do, and not why. */
+const NO_REASON =
+  /^(hint|warning|Cloning into|Please make sure|and the repository|clone of|Failed to clone|Could not read from remote)/;
+
 /** What git gave as its reason, on one line. */
 export function reasonOf({ stderr, status }: GitOutcome): string {
   const lines = stderr
     .split("\n")
     .map((line) => line.replace(/^(fatal|error|remote): /, "").trim())
-    .filter(
-      (line) =>
-        line !== "" &&
-        !/^(hint|warning|Cloning into|Please make sure|and the repository|clone of|Failed to clone)/.test(line),
-    );
-  const reason = lines.at(-1) ?? `git ended with status ${status}`;
+    .filter((line) => line !== "" && !NO_REASON.test(line));
+  // What does not fit is told first, and then what all could not be done therefore.
+  const full = lines.find((line) => /no space left|disk quota/i.test(line));
+  const reason = full ?? lines.at(-1) ?? `git ended with status ${status}`;
   return printable(reason.replace(/(\w:\/\/)[^/?#\s]*@/g, "$1xxxxx@"));
 }
 

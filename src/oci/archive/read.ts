@@ -92,7 +92,11 @@ function checkLayout(blobs: Blobs): void {
   }
 }
 
-function readIndex(blobs: Blobs): ImageIndex {
+/**
+ * The index.json of a layout.
+ * @throws KbuildError `build.layout`, `machine.*`
+ */
+export function readIndex(blobs: Blobs): ImageIndex {
   const path = join(blobs.root, "index.json");
   try {
     return parseIndex(readSmall(path), (reason) => blobs.complain(`${path} is damaged: ${reason}`));

@@ -41,7 +41,8 @@ export class Blobs {
     const path = this.path(digest);
     let bytes: Buffer;
     try {
-      const file = fs.openSync(path, "r");
+      // A pipe in a blob's place would be waited for without end.
+      const file = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
       try {
         const stat = fs.fstatSync(file);
         if (!stat.isFile()) throw this.complain(`${path} is not a file`);
