@@ -47,6 +47,8 @@ const rows: readonly (readonly [string, string, string, RegExp, RegExp])[] = [
   ['ADD ["a"]', "build.parse", 'ADD ["a"]', /no destination/, /ADD SOURCE/],
   ['COPY ["a", 1]', "build.jsonForm", '["a", 1]', /JSON array/, /double quotes/],
   ['CMD ["a", null]', "build.jsonForm", '["a", null]', /CMD.*JSON/, /double quotes/],
+  ["COPY << EOF /x\nq\nEOF", "build.heredoc", "<< EOF", /no space/, /COPY <<EOF/],
+  ["RUN a << EOF\nq\n", "build.heredoc", "<< EOF", /EOF does not end/, /nothing but EOF/],
   ["COPY a <<EOF\nx\nEOF", "build.heredoc", "<<EOF", /where COPY copies to/, /COPY <<EOF/],
   ["COPY <<'a b' /x\nq\na b", "build.heredoc", "<<'a b'", /a b/, /without spaces/],
   ["RUN a \\\n  <<EOF b\nx\n", "build.heredoc", "<<EOF", /EOF does not end/, /nothing but EOF/],
