@@ -8,6 +8,7 @@ import { expandHeredoc, expandWord, expandWords, type Lookup } from "../../parse
 import { isProxyArgument } from "../arguments.ts";
 import { contextName } from "../context-names.ts";
 import { evaluateArguments, findStageReference, type Plan, withPlace } from "../plan.ts";
+import { mountRequests } from "../run/mount-requests.ts";
 import { applyConfig, type Expand } from "../steps/config.ts";
 import { flagText, namedSources } from "../steps/named-sources.ts";
 
@@ -38,6 +39,9 @@ export function refuseStages(plan: Plan, facts: StageFacts, contextNames: Readon
   });
 }
 
+/** Stands for a working directory, which only the base may know: what is relative to it is somewhere below the root. */
+const SOME_FOLDER = "/folder";
+
 /** Values of variables, and whether one was asked for that only the base's configuration can tell. */
 class Guess {
   isGuess = false;
@@ -60,7 +64,9 @@ function refuse({ dockerfile }: Plan, { given }: StageFacts, instruction: Instru
   switch (instruction.kind) {
     case "FROM":
     case "ONBUILD":
+      return;
     case "RUN":
+      mountRequests(instruction.mounts, SOME_FOLDER, expand);
       return;
     case "ARG":
       evaluateArguments(dockerfile, instruction, given, () => undefined, lookup);

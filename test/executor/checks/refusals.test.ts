@@ -51,6 +51,12 @@ for (const [name, source, expected] of [
   ["a checksum of a file of the context", "FROM known\nADD --checksum=sha256:00 a /a\n", "build.checksum:2"],
   ["a checksum that is none", "FROM known\nADD --checksum=sha256:00 https://example.com/a /a\n", "build.checksum:2"],
   ["a mode that is none", "FROM known\nARG MODE=64a\nCOPY --chmod=$MODE a /a\n", "build.chmod:3"],
+  ["a mount over everything", "FROM known\nRUN --mount=type=cache,target=/ x\n", "build.mount:2"],
+  [
+    "a mount whose value means nothing",
+    "FROM known\nARG S=all\nRUN --mount=type=cache,target=/a,sharing=$S x\n",
+    "build.mount:3",
+  ],
   ["a heredoc that cannot be expanded", "FROM known\nCOPY <<X /x\n${A:?no}\nX\n", "build.expand:2"],
   ["what comes after a base that nobody knows", "FROM other\nENV PORT=http\nEXPOSE $PORT\n", "build.port:3"],
 ] as const) {
@@ -69,6 +75,10 @@ for (const [name, source] of [
     "FROM known AS Build\nFROM known\nCOPY --from=build /x /y\nCOPY --from=0 /x /y\n",
   ],
   ["an image that files are taken from", "FROM known\nCOPY --from=docker.io/library/a:1 /x /y\n"],
+  [
+    "a mount that is relative to a working directory",
+    "FROM known\nWORKDIR /a\nRUN --mount=target=. --mount=type=ssh x\n",
+  ],
   ["what a RUN says to its shell", "FROM known\nRUN echo ${A:?no} 'it\n"],
 ] as const) {
   Accepted(name, () => assert.is(refused(source), undefined));
