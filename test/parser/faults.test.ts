@@ -130,6 +130,8 @@ Faults("HEALTHCHECK NONE with more", () => {
 
 for (const [text, code, marked, message] of [
   ["HEALTHCHECK --retries=3 NONE", "UnusedFlag", "--retries=3", /no use for --retries/],
+  ["RUN --mount=type=bind,id=a,target=/b c", "UnusedFlag", "id=a", /id has no effect on a mount of type bind/],
+  ["RUN --mount=type=cache,target=/b,env=A c", "UnusedFlag", "env=A", /env has no effect on a mount of type cache/],
   ["RUN", "BlankCommand", "RUN", /no command/],
   ["RUN --network=none", "BlankCommand", "RUN --network=none", /no command/],
   ["ONBUILD RUN", "BlankCommand", "RUN", /no command/],
