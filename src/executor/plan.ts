@@ -284,6 +284,13 @@ export function findStageReference(
   current: number,
   contextNames: ReadonlySet<string>,
 ): number | undefined {
+  if (from.text.includes("$")) {
+    throw new KbuildError("build.fromVariable", `--from=${from.text}: variables are not expanded here`, {
+      location: from.location,
+      source,
+      hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
+    });
+  }
   if (contextNames.has(contextName(from.text))) return undefined;
   const wanted = from.text.toLowerCase();
   const named = names.before(wanted, current + 1) ?? names.from(wanted, current + 1);

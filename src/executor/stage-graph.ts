@@ -206,13 +206,6 @@ export class StageGraph {
   async #sourceTree(planned: PlannedStage, from: Word | undefined, location: Location): Promise<SourceTree> {
     if (from === undefined) return this.#options.context();
     const { plan, contextNames, emitter, finder, namedContext } = this.#options;
-    if (from.text.includes("$")) {
-      throw new KbuildError("build.fromVariable", `--from=${from.text}: variables are not expanded here`, {
-        location: from.location,
-        source: plan.dockerfile.source,
-        hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
-      });
-    }
     const index = findStageReference(plan.dockerfile, plan.names, from, planned.stage.index, contextNames);
     if (index !== undefined) {
       const result = await this.#await(planned.stage.index, index, from.location);

@@ -1,7 +1,7 @@
 import { KbuildError, type Location } from "../errors.ts";
 import { identityOf } from "../layers/identity.ts";
 import type { History } from "../oci/types.ts";
-import type { CopyInstruction, Instruction, RunInstruction, Word } from "../parser/instructions.ts";
+import type { CopyInstruction, Heredoc, Instruction, RunInstruction, Word } from "../parser/instructions.ts";
 import { parseDockerfile } from "../parser/parser.ts";
 import { expandHeredoc, expandWord, expandWords } from "../parser/words.ts";
 import { isProxyArgument, platformArguments } from "./arguments.ts";
@@ -12,11 +12,11 @@ import { joinAbsolute } from "./image-path.ts";
 import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
 import { showGitAddress } from "./remote/git-url.ts";
 import type { Remotes } from "./remote/remotes.ts";
-import { isRemote, type RemoteFlags, remoteSource } from "./remote/source.ts";
 import { prepareRun, type RunSupplies } from "./run/prepare.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
 import { applyConfig } from "./steps/config.ts";
 import { type CopySource, runCopy } from "./steps/copy.ts";
+import { type AddressSource, flagText, namedSources } from "./steps/named-sources.ts";
 import { runProcess } from "./steps/run.ts";
 import type { StepOutcome } from "./steps/step-record.ts";
 import { runWorkdir } from "./steps/workdir.ts";
@@ -278,35 +278,15 @@ class StageRunner {
     const { tools, emitter } = this.#run;
     reporter.start();
     const expand = (word: Word) => this.#expand(word);
-    const taken = instruction.order.map((item): CopySource | Promise<CopySource> => {
-      if ("source" in item) {
-        const word = instruction.sources[item.source];
-        if (word === undefined) throw new KbuildError("internal.plan", "a source without a word");
-        const text = expand(word);
-        return (
-          this.#remote(instruction, text, word.location, reporter) ?? { kind: "path", text, location: word.location }
-        );
-      }
-      const heredoc = instruction.heredocs[item.heredoc];
-      if (heredoc === undefined) throw new KbuildError("internal.plan", "a heredoc without a body");
-      const content = heredoc.expand
-        ? withPlace(this.#run.plan.dockerfile, heredoc.location, () =>
-            expandHeredoc(heredoc.content, (name) => this.#lookup(name), "\\"),
-          )
-        : heredoc.content;
-      return { kind: "inline", name: heredoc.name, content };
-    });
-    const sources = await Promise.all(taken);
-    checkRemoteFlags(instruction, sources);
+    const named = withPlace(this.#run.plan.dockerfile, instruction.location, () =>
+      namedSources(instruction, expand, (heredoc) => this.#expandBody(heredoc)),
+    );
+    const sources = await Promise.all(
+      named.map((source) => (source.kind === "remote" ? this.#fetch(source, reporter) : source)),
+    );
     const destinationText = expand(instruction.destination);
-    const chown =
-      instruction.chown === undefined
-        ? undefined
-        : { text: expand(instruction.chown), location: instruction.chown.location };
-    const chmod =
-      instruction.chmod === undefined
-        ? undefined
-        : { text: expand(instruction.chmod), location: instruction.chmod.location };
+    const chown = flagText(instruction.chown, expand);
+    const chmod = flagText(instruction.chmod, expand);
     const exclude = instruction.exclude.map(expand);
     const text = copyText(instruction, sources, destinationText, chown?.text, chmod?.text, exclude);
     const tree = await this.#run.sourceTree(instruction.from, instruction.location);
@@ -340,41 +320,14 @@ class StageRunner {
     this.#take(outcome, text);
   }
 
-  /** Fetches a source of ADD that is an address; undefined when it is a path. */
-  #remote(
-    instruction: CopyInstruction,
-    text: string,
-    location: Location,
-    reporter: StepReporter,
-  ): Promise<CopySource> | undefined {
+  async #fetch({ text, location, source }: AddressSource, reporter: StepReporter): Promise<CopySource> {
     const { plan, remotes } = this.#run;
-    if (instruction.kind !== "ADD") {
-      if (!isRemote(text)) return undefined;
-      throw new KbuildError(
-        "build.copyAddress",
-        `COPY takes files and folders, and ${showGitAddress(text)} is an address`,
-        {
-          location,
-          source: plan.dockerfile.source,
-          hint: "ADD takes addresses",
-        },
-      );
+    try {
+      const files = await (await remotes()).files(source, reporter);
+      return { kind: "remote", text: showGitAddress(text), files };
+    } catch (error) {
+      throw error instanceof KbuildError ? error.with({ location, source: plan.dockerfile.source }) : error;
     }
-    const { checksum, keepGitDir } = instruction;
-    const flags: RemoteFlags = {
-      checksum: checksum === undefined ? undefined : { text: this.#expand(checksum), location: checksum.location },
-      keepGitDir,
-    };
-    const source = withPlace(plan.dockerfile, location, () => remoteSource(text, flags));
-    if (source === undefined) return undefined;
-    return (async () => {
-      try {
-        const files = await (await remotes()).files(source, reporter);
-        return { kind: "remote", text: showGitAddress(text), files };
-      } catch (error) {
-        throw error instanceof KbuildError ? error.with({ location, source: plan.dockerfile.source }) : error;
-      }
-    })();
   }
 
   async #process(instruction: RunInstruction, number: number, reporter: StepReporter): Promise<void> {
@@ -440,6 +393,12 @@ class StageRunner {
     );
   }
 
+  #expandBody({ content, location }: Heredoc): string {
+    return withPlace(this.#run.plan.dockerfile, location, () =>
+      expandHeredoc(content, (name) => this.#lookup(name), "\\"),
+    );
+  }
+
   #expandMany(word: Word): string[] {
     const { dockerfile } = this.#run.plan;
     return withPlace(dockerfile, word.location, () =>
@@ -473,25 +432,4 @@ function copyText(
   ].filter((flag): flag is string => flag !== undefined);
   const names = sources.map((source) => (source.kind === "inline" ? `<<${source.name}` : source.text));
   return [instruction.kind, ...flags, ...names, destination].join(" ");
-}
-
-/** Flags that are only about addresses, and of `--checksum` that it is about one. */
-function checkRemoteFlags(instruction: CopyInstruction, sources: readonly CopySource[]): void {
-  const { checksum, keepGitDir } = instruction;
-  const remote = sources.filter((source) => source.kind === "remote");
-  if (checksum !== undefined && (sources.length !== 1 || remote.length !== 1)) {
-    throw new KbuildError("build.checksum", "--checksum is for an ADD of one address", {
-      location: checksum.location,
-      hint:
-        sources.length > 1
-          ? "write an ADD of its own for each address"
-          : "files of the context are known by their content anyway: take --checksum out",
-    });
-  }
-  if (keepGitDir !== undefined && !remote.some(({ files }) => files.kind === "folder")) {
-    throw new KbuildError("build.keepGitDir", "--keep-git-dir is for an ADD of a git repository", {
-      location: instruction.location,
-      hint: "the address of one ends with .git, or begins with git:// or git@",
-    });
-  }
 }

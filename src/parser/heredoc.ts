@@ -29,8 +29,8 @@ export interface HeredocBody {
 const NONE: readonly HeredocHead[] = [];
 
 /**
- * Finds the heredocs that an instruction opens: words of the form `<<NAME`, `<<-NAME` and, for shells, `3<<NAME`. Only
- * RUN, COPY and ADD, alone or behind ONBUILD, have heredocs, and not in JSON form.
+ * Finds the heredocs that an instruction opens: words of the form `<<NAME`, `<<-NAME` and, for shells, `3<<NAME` and
+ * `<< NAME`. Only RUN, COPY and ADD, alone or behind ONBUILD, have heredocs, and not in JSON form.
  */
 export function findHeredocs(line: LogicalLine): readonly HeredocHead[] {
   const { text } = line;
@@ -105,8 +105,8 @@ function skipBlank(text: string, start: number): number {
 }
 
 /**
- * Start and end of each word as a shell splits them; undefined when a quote is not closed. The escape character is the
- * shell's backslash here, whatever the Dockerfile's is.
+ * Start and end of each word as a shell splits them, white space behind `<<` being part of a word; undefined when a quote
+ * is not closed. The escape character is the shell's backslash here, whatever the Dockerfile's is.
  */
 function shellWords(text: string, from: number): (readonly [number, number])[] | undefined {
   const words: [number, number][] = [];
@@ -123,6 +123,7 @@ function shellWords(text: string, from: number): (readonly [number, number])[] |
     if (character === "\\" && quote !== "'") at++;
     else if (quote === undefined && (character === "'" || character === '"')) quote = character;
     else if (character === quote) quote = undefined;
+    else if (quote === undefined && text.startsWith("<<", at)) at = skipSpace(text, at + 2, text.length) - 1;
   }
   if (quote !== undefined) return undefined;
   if (start !== undefined) words.push([start, text.length]);
@@ -130,13 +131,18 @@ function shellWords(text: string, from: number): (readonly [number, number])[] |
 }
 
 function parseHead(text: string, start: number, end: number): HeredocHead | undefined {
-  const match = /^\d*<<(-?)([^<]+)$/.exec(text.slice(start, end));
-  const written = match?.[2];
-  if (match === null || written === undefined) return undefined;
+  const word = text.slice(start, end);
+  const match = /^\d*<<(-?)/.exec(word);
+  const behind = word.slice(match?.[0].length);
+  if (match === null || behind.includes("<")) return undefined;
+  const written = behind.slice(skipSpace(behind, 0, behind.length));
   const name = unquote(written);
   // A name that is blank but for its quotes is none.
   if (name === undefined || name === "") return undefined;
-  return { name, stripsTabs: match[1] === "-", expand: !/['"]/.test(withoutEscapes(written)), start, end };
+  const isQuoted = /['"]/.test(withoutEscapes(written));
+  // BuildKit takes `1 << 2` for a heredoc as well, that never ends.
+  if (written !== behind && !isQuoted && !/^[A-Za-z_][\w.-]*$/.test(name)) return undefined;
+  return { name, stripsTabs: match[1] === "-", expand: !isQuoted, start, end };
 }
 
 /** Escaped characters do not quote the delimiter, as docker sees it: only quotes do. */

@@ -97,7 +97,8 @@ function joinLines(
     else if (isBlankLine(source, number)) hasBlank = true;
   }
   // BuildKit tells the line that it has read up to, and so do we: places are compared.
-  const emptyContinuation = hasBlank ? source.location(source.lineStart(number), source.lineEnd(number)) : undefined;
+  const last = isLastEmpty(source, number) ? number - 1 : number;
+  const emptyContinuation = hasBlank ? source.location(source.lineStart(last), source.lineEnd(last)) : undefined;
   return { line: new LogicalLine(source, pieces), next: number + 1, emptyContinuation };
 }
 

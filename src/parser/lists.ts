@@ -119,6 +119,10 @@ function checkHeredocs(statement: Statement, words: WordList["words"]): void {
   const starts = new Set(words.slice(0, -1).map((word) => word.start));
   for (const { head } of heredocs) {
     const fail = (message: string, hint: string) => line.fault("build.heredoc", message, head.start, head.end, hint);
+    if (/^\d*<<-?\s/.test(line.text.slice(head.start, head.end))) {
+      // A shell takes it; here the words are split before anybody looks for heredocs.
+      throw fail(`${keyword} takes no space behind <<`, `write ${keyword} <<${shown(head.name)} DESTINATION`);
+    }
     if (head.start === words.at(-1)?.start) {
       throw fail(
         `a heredoc cannot be where ${keyword} copies to`,

@@ -52,6 +52,15 @@ const USUAL: Readonly<Record<MountType, FieldName | undefined>> = {
   ssh: "readonly",
 };
 
+/** Fields that BuildKit takes and does nothing with; a warning tells of them. */
+const EFFECTLESS: Readonly<Record<MountType, readonly FieldName[]>> = {
+  bind: ["id", "env"],
+  cache: ["env"],
+  tmpfs: ["id", "env"],
+  secret: [],
+  ssh: ["env"],
+};
+
 /** Fields that may stand without a value, and are true then. */
 const SWITCHES: readonly FieldName[] = ["readonly", "readwrite", "required"];
 
@@ -145,6 +154,10 @@ function checkField(statement: Statement, type: MountType, { name, key, value, l
   if (name === "type") return;
   if (!ALLOWED[type].includes(name)) {
     if (USUAL[type] === name && MOUNT_VALUES.readonly.parse(value.text) === true) return;
+    if (EFFECTLESS[type].includes(name)) {
+      statement.warn({ code: "UnusedFlag", message: `${key} has no effect on a mount of type ${type}`, location });
+      return;
+    }
     throw fault(statement, location, `a mount of type ${type} has no ${key}`, misplacedHint(type, name));
   }
   if (name === "from" && /\$./s.test(value.text)) {

@@ -47,6 +47,8 @@ const rows: readonly (readonly [string, string, string, RegExp, RegExp])[] = [
   ['ADD ["a"]', "build.parse", 'ADD ["a"]', /no destination/, /ADD SOURCE/],
   ['COPY ["a", 1]', "build.jsonForm", '["a", 1]', /JSON array/, /double quotes/],
   ['CMD ["a", null]', "build.jsonForm", '["a", null]', /CMD.*JSON/, /double quotes/],
+  ["COPY << EOF /x\nq\nEOF", "build.heredoc", "<< EOF", /no space/, /COPY <<EOF/],
+  ["RUN a << EOF\nq\n", "build.heredoc", "<< EOF", /EOF does not end/, /nothing but EOF/],
   ["COPY a <<EOF\nx\nEOF", "build.heredoc", "<<EOF", /where COPY copies to/, /COPY <<EOF/],
   ["COPY <<'a b' /x\nq\na b", "build.heredoc", "<<'a b'", /a b/, /without spaces/],
   ["RUN a \\\n  <<EOF b\nx\n", "build.heredoc", "<<EOF", /EOF does not end/, /nothing but EOF/],
@@ -128,6 +130,8 @@ Faults("HEALTHCHECK NONE with more", () => {
 
 for (const [text, code, marked, message] of [
   ["HEALTHCHECK --retries=3 NONE", "UnusedFlag", "--retries=3", /no use for --retries/],
+  ["RUN --mount=type=bind,id=a,target=/b c", "UnusedFlag", "id=a", /id has no effect on a mount of type bind/],
+  ["RUN --mount=type=cache,target=/b,env=A c", "UnusedFlag", "env=A", /env has no effect on a mount of type cache/],
   ["RUN", "BlankCommand", "RUN", /no command/],
   ["RUN --network=none", "BlankCommand", "RUN --network=none", /no command/],
   ["ONBUILD RUN", "BlankCommand", "RUN", /no command/],

@@ -77,6 +77,7 @@ for (const [flag, expected] of [
   ['--mount=\\"target=/a,b\\",ro', { type: "bind", target: both("/a,b"), readOnly: ["true", "ro"] }],
   ['--mount=\'"target=/a""b"\'', { type: "bind", target: ['/a"b', '/a""b'] }],
   ["--mount=target='/a b'", { type: "bind", target: ["/a b", "/a b"] }],
+  ["--mount=type=bind,id=x,target=/a", { type: "bind", target: both("/a") }],
   ["--mount=target=/a\\ b", { type: "bind", target: ["/a b", "/a\\ b"] }],
   ["--mount=target=/a=b", { type: "bind", target: both("/a=b") }],
   ["--mount=target=/fromage=one", { type: "bind", target: both("/fromage=one") }],

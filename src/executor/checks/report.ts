@@ -10,6 +10,7 @@ import { contextName } from "../context-names.ts";
 import { checkFrontend } from "../frontend.ts";
 import { type Plan, type PlannedStage, planBuild } from "../plan.ts";
 import { fileFacts, stageBase, stageFacts } from "./facts.ts";
+import { refuseStages } from "./refusals.ts";
 import { type DockerfileOptions, type DockerfileSources, readSources } from "./sources.ts";
 
 /** What checks say of a Dockerfile. */
@@ -48,7 +49,9 @@ export async function checkDockerfile(options: DockerfileOptions): Promise<Check
     const configs = await Promise.all(plan.stages.map((stage) => knownConfig(stage, sources)));
     const bases = plan.stages.map((stage, index) => stageBase(stage, configs[index]));
     const stages = options.target ? plan.needed : new Set(plan.stages.keys());
-    checker?.checkStages(stageFacts(plan, sources.inputs, sources.ignore, stages, bases));
+    const facts = stageFacts(plan, sources.inputs, sources.ignore, stages, bases);
+    checker?.checkStages(facts);
+    refuseStages(plan, facts, new Set(sources.inputs.buildContexts.keys()));
     error = checker?.failure();
   } catch (thrown) {
     if (!(thrown instanceof KbuildError) || !thrown.code.startsWith("build.")) throw thrown;

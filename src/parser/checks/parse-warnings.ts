@@ -34,7 +34,8 @@ export const invalidJsonForm: Rule = ofParser(
 export const unusedFlag: Rule = ofParser(
   "UnusedFlag",
   "Flags have an effect",
-  "HEALTHCHECK NONE takes a check away, so there is nothing that --interval or --retries could be about. Leave the flags out.",
+  "HEALTHCHECK NONE takes a check away, so there is nothing that --interval or --retries could be about; and a bind mount of " +
+    "RUN is found by its source, whatever id it is given. Leave out what says nothing.",
 );
 
 export const blankCommand: Rule = ofParser(

@@ -24,6 +24,13 @@ export const copyFlags: Group = {
       files: FILES,
     },
     {
+      name: "flags of which nothing is left after expansion are not given",
+      dockerfile: lines("FROM busybox", "ARG OWNER", "ARG MODE", "COPY --chown=$OWNER --chmod=$MODE tool.sh /x"),
+      files: FILES,
+      why: "a file that others build with arguments can be built without",
+      differs: { buildah: "it takes a blank mode for one that it cannot read" },
+    },
+    {
       name: "--chown of a number takes the same number as group",
       dockerfile: lines("FROM busybox", ACCOUNTS, "COPY --chown=1000 a.txt /x"),
       files: FILES,

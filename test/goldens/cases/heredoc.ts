@@ -99,6 +99,20 @@ export const heredoc: Group = {
       dockerfile: lines("FROM scratch", "ENV A=1", "COPY <<EOF /x", "never"),
     },
     {
+      name: "in RUN there may be white space in front of the name, as shells have it",
+      dockerfile: lines(
+        "FROM busybox",
+        "RUN cat << 'END' >/x && cat << E >/y",
+        "$PATH",
+        "END",
+        "a",
+        "E",
+        "RUN << E",
+        "id -u >/z",
+        "E",
+      ),
+    },
+    {
       name: "a shift in arithmetic is none",
       dockerfile: lines("FROM busybox", "RUN echo $((1 << 4)) >/x"),
     },

@@ -4,7 +4,7 @@ import type { Golden, PeerName } from "../golden.ts";
 type Lack = readonly [RegExp, string];
 
 // In JSON there are none; elsewhere they begin where no bracket stands in front.
-const HEREDOC: Lack = [/^[^[\n]*<<-?["']?[A-Za-z]/m, "heredocs"];
+const HEREDOC: Lack = [/^[^[\n]*<<-?\s*["']?[A-Za-z]/m, "heredocs"];
 
 const BOTH: readonly Lack[] = [
   HEREDOC,

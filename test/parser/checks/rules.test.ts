@@ -29,6 +29,9 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["FROM scratch\nCOPY a \\\n # no\n.", []],
     ["FROM scratch\nCOPY a \\\n\n\n\n.", [6]],
     ["ARG A=\\\n\n1\nFROM scratch", [3]],
+    ["FROM scratch\nUSER a \\\n\n", [3]],
+    ["FROM scratch\nUSER a \\\n\n\n# no\n", [5]],
+    ["FROM scratch\nUSER a \\\n", []],
     ["FROM scratch\nONBUILD RUN a \\\n\n b", [4]],
   ],
   ConsistentInstructionCasing: [
