@@ -22,6 +22,13 @@ for (const group of groups) {
       group.cases.map(({ name }) => name),
     );
   });
+  Group("what fails is the Dockerfile's fault or the context's, by no means the machine's", () => {
+    const codes = Object.values(expected).flatMap((outcome) => ("fails" in outcome ? [outcome.code] : []));
+    assert.equal(
+      codes.filter((code) => !code.startsWith("build.")),
+      [],
+    );
+  });
   Group.run();
 }
 

@@ -3,6 +3,7 @@ import { config } from "./cases/config.ts";
 import { contexts } from "./cases/contexts.ts";
 import { copy } from "./cases/copy.ts";
 import { copyFlags } from "./cases/copy-flags.ts";
+import { copySelection } from "./cases/copy-selection.ts";
 import { from } from "./cases/from.ts";
 import { heredoc } from "./cases/heredoc.ts";
 import { ignore } from "./cases/ignore.ts";
@@ -23,6 +24,7 @@ import type { Group } from "./golden.ts";
 export const groups: readonly Group[] = [
   copy,
   copyFlags,
+  copySelection,
   add,
   from,
   contexts,

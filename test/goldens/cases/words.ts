@@ -6,9 +6,6 @@ function expansion(name: string, word: string, more: Partial<Golden> = {}): Gold
   return { name, dockerfile: lines("FROM scratch", "ENV v=one.two.three e=", `ENV r=${word}`), ...more };
 }
 
-/** Only newer frontends have patterns. */
-const PATTERN: Partial<Golden> = {};
-
 /** Variables, quotes and escapes. Dockerfile reference, "Environment replacement" and "Parser directives". */
 export const words: Group = {
   name: "words",
@@ -28,21 +25,21 @@ export const words: Group = {
     expansion("a space in braces ends the word", "${u:-a b}", {
       why: "words are split at spaces first, and braces keep nothing together",
     }),
-    expansion("# takes the shortest prefix away", "${v#*.}", PATTERN),
-    expansion("## takes the longest prefix away", "${v##*.}", PATTERN),
-    expansion("% takes the shortest suffix away", "${v%.*}", PATTERN),
-    expansion("%% takes the longest suffix away", "${v%%.*}", PATTERN),
-    expansion("/ replaces the first match", "${v/./-}", PATTERN),
-    expansion("// replaces every match", "${v//./-}", PATTERN),
-    expansion("a replacement may be blank", "${v//t*o/}", PATTERN),
-    expansion("a question mark in a pattern is one character", "${v#???}", PATTERN),
+    expansion("# takes the shortest prefix away", "${v#*.}"),
+    expansion("## takes the longest prefix away", "${v##*.}"),
+    expansion("% takes the shortest suffix away", "${v%.*}"),
+    expansion("%% takes the longest suffix away", "${v%%.*}"),
+    expansion("/ replaces the first match", "${v/./-}"),
+    expansion("// replaces every match", "${v//./-}"),
+    expansion("a replacement may be blank", "${v//t*o/}"),
+    expansion("a question mark in a pattern is one character", "${v#???}"),
     {
       name: "an escaped star in a pattern is a star",
       dockerfile: lines("FROM scratch", "ENV s=a*b*c", "ENV r=${s#*\\*} t=${s#\\*}"),
     },
-    expansion("a pattern that matches nothing changes nothing", "${v%x*}", PATTERN),
-    expansion("a pattern of an unset variable gives nothing", "[${u%.*}]", PATTERN),
-    expansion("a variable stands in a pattern", "${v%$e.three}", PATTERN),
+    expansion("a pattern that matches nothing changes nothing", "${v%x*}"),
+    expansion("a pattern of an unset variable gives nothing", "[${u%.*}]"),
+    expansion("a variable stands in a pattern", "${v%$e.three}"),
     expansion("another operator is an error at the word", "${v!x}"),
     expansion("braces that do not end are an error at the word", "${v:-x"),
     expansion("single quotes keep a dollar", "'$v'"),
