@@ -1,4 +1,4 @@
-import type { Location } from "../errors.ts";
+import { KbuildError, type Location } from "../errors.ts";
 import { milliseconds } from "./elapsed.ts";
 import type { BuildEvent, StepFinished, StepPlanned, StepProgress } from "./events.ts";
 import type { BuildWarning, BuiltStep } from "./options.ts";
@@ -75,7 +75,8 @@ export class Emitter {
       reporter.finish({ status: "done" });
       return result;
     } catch (error) {
-      reporter.finish({ status: "failed" });
+      const isInterruption = error instanceof KbuildError && error.code === "interrupted";
+      reporter.finish({ status: isInterruption ? "cancelled" : "failed" });
       throw error;
     }
   }

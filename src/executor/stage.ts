@@ -10,7 +10,7 @@ import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter, StepReporter } from "./emitter.ts";
 import { joinAbsolute } from "./image-path.ts";
 import { evaluateArguments, type Plan, type PlannedStage, stageLabel, withPlace } from "./plan.ts";
-import { showGitAddress } from "./remote/git-url.ts";
+import { showGitAddress, withoutLogins } from "./remote/git-url.ts";
 import type { Remotes } from "./remote/remotes.ts";
 import { prepareRun, type RunSupplies } from "./run/prepare.ts";
 import { environmentOf, type ImageState, lookupVariable, type Scope } from "./state.ts";
@@ -122,7 +122,7 @@ function planSteps(run: StageRun, instructions: readonly Instruction[]): Map<num
   }
   const reporters = new Map<number, StepReporter>();
   for (const [position, [number, instruction]] of shown.entries()) {
-    const name = `[${prefix}${String(position + first).padStart(String(total).length)}/${total}] ${instruction.text}`;
+    const name = `[${prefix}${String(position + first).padStart(String(total).length)}/${total}] ${withoutLogins(instruction.text)}`;
     reporters.set(number, emitter.plan({ name, kind: "instruction", location: instruction.location, stage }));
   }
   return reporters;
@@ -430,6 +430,6 @@ function copyText(
     instruction.parents ? "--parents" : undefined,
     ...exclude.map((pattern) => `--exclude=${pattern}`),
   ].filter((flag): flag is string => flag !== undefined);
-  const names = sources.map((source) => (source.kind === "inline" ? `<<${source.name}` : source.text));
+  const names = sources.map((source) => (source.kind === "inline" ? `<<${source.name}` : withoutLogins(source.text)));
   return [instruction.kind, ...flags, ...names, destination].join(" ");
 }

@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import * as fs from "node:fs";
+import type { ServerResponse } from "node:http";
 import * as path from "node:path";
+import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { kbuildWith } from "../support/command.ts";
@@ -70,6 +72,30 @@ Files("a file has its name, mode 0600, root as owner and the time of Last-Modifi
   const stat = fs.statSync(path.join(dest, "b"));
   assert.is(stat.mode & 0o7777, 0o600);
   assert.is(stat.mtimeMs, Date.parse("2024-01-02T03:04:05Z"));
+});
+
+Files("a file that comes with Content-Encoding: gzip is the file inside", async () => {
+  const packed = gzipSync("inside\n");
+  const answer = (body: Buffer) => (_: unknown, response: ServerResponse) => {
+    response.writeHead(200, { "content-encoding": "gzip", "content-length": body.length }).end(body);
+  };
+  server.files.set("/packed", answer(packed));
+  const dest = await build(`FROM scratch\nADD ${server.url}/packed /f\n`);
+  assert.is(fs.readFileSync(path.join(dest, "f"), "utf8"), "inside\n");
+  server.files.set("/broken", answer(packed.subarray(0, 12)));
+  const told = await refused(`FROM scratch\nADD ${server.url}/broken /f\n`);
+  assert.match(told, /^3 .*what the server calls gzip is none, or not whole/s);
+});
+
+Files("no password of an address is shown, or reaches the history", async () => {
+  const url = server.url.replace("//", "//me:geheim@");
+  const input = `FROM scratch\nARG U=${url}\nADD ${url}/file.txt /a\nADD $U/file.txt /b\n`;
+  const done = await kbuild.must(["--progress=plain", "-t", "masked", "-f", "-", folder], { input });
+  const history = await kbuild.must(["history", "--no-trunc", "masked"]);
+  assert.match(done.stderr, /ADD http:\/\/xxxxx@/);
+  assert.match(history.stdout, /ADD http:\/\/xxxxx@.*\/file\.txt \/b/);
+  // The default of an ARG is the user's own to show.
+  assert.not.match(done.stderr + history.stdout.replace(/^.*ARG U.*$/m, ""), /geheim/);
 });
 
 Files("--chmod and --chown count, --unpack unpacks, and without it an archive stays one", async () => {

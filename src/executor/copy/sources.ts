@@ -83,9 +83,15 @@ export function foldersOf(path: string): string[] {
 
 const WILDCARD = /[*?[\\]/;
 
+/** Whether a name has a wildcard; a backslash takes that from the character behind it. */
+function isWild(name: string): boolean {
+  return /[*?[]/.test(name.replace(/\\./gs, ""));
+}
+
 /**
- * Splits a source into segments as docker reads it: cleaned, `..` clipped at the root, each name with a wildcard
- * character a pattern of Go's `filepath.Match`. `**` spans folders only for `--parents`.
+ * Splits a source into segments as docker reads it: cleaned, `..` clipped at the root. From the first name with a wildcard
+ * on each is a pattern of Go's `filepath.Match`, where a backslash escapes; in front of it a backslash is part of a name.
+ * `**` spans folders only for `--parents`.
  */
 export function sourcePattern(text: string, spansFolders: boolean): SourcePattern {
   const names: string[] = [];
@@ -94,9 +100,12 @@ export function sourcePattern(text: string, spansFolders: boolean): SourcePatter
     if (name === "..") names.pop();
     else names.push(name);
   }
-  const segments = names.map((name): SelectionSegment => {
+  const first = names.findIndex(isWild);
+  const segments = names.map((name, number): SelectionSegment => {
     if (name === "**" && spansFolders) return { kind: "any" };
-    return WILDCARD.test(name) ? { kind: "pattern", text: name } : { kind: "name", text: name };
+    return first >= 0 && number >= first && WILDCARD.test(name)
+      ? { kind: "pattern", text: name }
+      : { kind: "name", text: name };
   });
   return { segments, text, withFolders: spansFolders };
 }

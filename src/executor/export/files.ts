@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
 import { showPath } from "../../layers/path-bytes.ts";
@@ -6,6 +6,7 @@ import { joinPath, type Tree } from "../../layers/tree.ts";
 import { sortInTreeOrder } from "../../layers/tree-order.ts";
 import type { BlobSource } from "../../native/protocol.ts";
 import { explainFault } from "../../oci/layout/faults.ts";
+import { makeFolder } from "../../oci/layout/make-folder.ts";
 import type { StepReporter } from "../emitter.ts";
 import type { OutputOptions } from "../options.ts";
 import type { Snapshot } from "../state.ts";
@@ -88,7 +89,7 @@ function* inFolder(
 
 function checkFolder(dest: string): void {
   try {
-    mkdirSync(dest, { recursive: true });
+    makeFolder(dest);
     if (statSync(dest).isDirectory()) return;
   } catch (error) {
     throw explainFault(error, { doing: `making the folder ${dest}` });

@@ -62,6 +62,11 @@ export function showGitAddress(text: string): string {
   );
 }
 
+/** A text without the logins of the addresses in it. */
+export function withoutLogins(text: string): string {
+  return text.replace(/\b(?:https?|ssh|git):\/\/[^\s"'[\],]+/gi, showGitAddress);
+}
+
 type Options = Omit<GitAddress, "remote" | "host">;
 
 const NOTHING: Options = {

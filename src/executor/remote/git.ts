@@ -292,6 +292,9 @@ export class GitSources {
         ...(agent === undefined ? {} : { env: { SSH_AUTH_SOCK: agent } }),
         settings: [
           ...SAME_EVERYWHERE,
+          // A server that says nothing for a minute has gone.
+          ["http.lowSpeedLimit", "1"],
+          ["http.lowSpeedTime", "60"],
           ...(authorization === undefined || scheme === undefined
             ? []
             : [[`http.${scheme}${address.host}/.extraheader`, `Authorization: ${authorization}`] as const]),

@@ -4,6 +4,7 @@ import { KbuildError } from "../../errors.ts";
 import { encodeJson } from "../digest.ts";
 import { errnoOf, explainFault } from "../layout/faults.ts";
 import { withLock } from "../layout/lock.ts";
+import { makeFolder } from "../layout/make-folder.ts";
 import { namedImages, withNames } from "../layout/names.ts";
 import { parseIndex } from "../shape.ts";
 import { type ImageIndex, MediaType } from "../types.ts";
@@ -23,7 +24,7 @@ export async function writeLayoutFolder(
   merge: (there: ImageIndex, added: ImageIndex) => ImageIndex = withImages,
 ): Promise<void> {
   try {
-    fs.mkdirSync(join(folder, "blobs", "sha256"), { recursive: true });
+    makeFolder(join(folder, "blobs", "sha256"));
     for (const member of members) if (member.name.startsWith("blobs/")) place(folder, member);
     await withLock(join(folder, "index.json.lock"), () => {
       for (const member of members) if (member.name === "oci-layout") place(folder, member);

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { KbuildError } from "../../errors.ts";
 import { digestOf, encodeJson, hexOf } from "../digest.ts";
 import { parseReference, type Reference, repositoryName } from "../reference.ts";
@@ -17,6 +17,7 @@ import { Blobs } from "./blobs.ts";
 import { errnoOf, storeFault } from "./faults.ts";
 import { markUsed } from "./last-use.ts";
 import { withLock } from "./lock.ts";
+import { makeFolder } from "./make-folder.ts";
 import { type NamedImage, namedImages, withNames, withoutImage, withoutNames } from "./names.ts";
 import { ownIdentity } from "./process.ts";
 
@@ -383,9 +384,8 @@ function checkLayoutVersion(root: string): void {
 /** Makes what is missing. Several processes may do it at the same time; the version file comes last. */
 function createStore(root: string): void {
   try {
-    fs.mkdirSync(dirname(root), { recursive: true });
     // For the owner alone: images may hold what only he should read.
-    if (!fs.existsSync(root)) makeFolder(root, 0o700);
+    makeFolder(root, 0o700);
     for (const folder of FOLDERS) {
       // Unpacked files have their set-id bits: nobody else is to get at them, wherever the store is.
       const mode = folder === "layers" || folder === "tmp" ? 0o700 : 0o777;
@@ -396,14 +396,6 @@ function createStore(root: string): void {
     createFile(root, "kbuild-store.json", { version: VERSION });
   } catch (error) {
     throw storeFault(error, root);
-  }
-}
-
-function makeFolder(path: string, mode: number): void {
-  try {
-    fs.mkdirSync(path, { mode });
-  } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw error;
   }
 }
 

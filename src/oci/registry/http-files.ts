@@ -1,3 +1,5 @@
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { KbuildError } from "../../errors.ts";
 import { readPart, statusFault } from "./answers.ts";
 import { asTransient, invalid, printable, retryableAfter, showUrl } from "./faults.ts";
@@ -96,14 +98,17 @@ export class HttpFiles {
     if (reply.status !== 200) throw await refusal(reply, subject);
     const said = reply.header("content-length");
     const length = said !== undefined && /^\d{1,15}$/.test(said) ? Number(said) : undefined;
+    // Not asked for, but some servers have files only so; what they mean is the file inside, as for docker.
+    const isPacked = /^(?:x-)?gzip$/i.test(reply.header("content-encoding") ?? "");
     const head = {
       kind: "content",
       etag: reply.header("etag"),
       lastModified: reply.header("last-modified"),
-      length,
+      length: isPacked ? undefined : length,
     } as const;
+    const bytes = whole(reply.body, length, subject);
     try {
-      await write(head, whole(reply.body, length, subject));
+      await write(head, isPacked ? unpacked(bytes, subject) : bytes);
     } finally {
       reply.discard();
     }
@@ -161,6 +166,19 @@ async function* whole(
   }
   if (length !== undefined && got !== length) {
     throw asTransient(invalid(subject, `it ends after ${got} of ${length} bytes`));
+  }
+}
+
+/** What is inside of a body that came by `Content-Encoding: gzip`. RFC 9110, "Content-Encoding". */
+async function* unpacked(bytes: AsyncIterable<Uint8Array>, subject: string): AsyncIterable<Uint8Array> {
+  const inside = createGunzip();
+  // What fails on the way ends the stream that is read below.
+  pipeline(Readable.from(bytes), inside, () => {});
+  try {
+    yield* inside;
+  } catch (error) {
+    if (error instanceof KbuildError) throw error;
+    throw invalid(subject, "what the server calls gzip is none, or not whole");
   }
 }
 

@@ -22,6 +22,11 @@ export const copy: Group = {
       files: FILES,
     },
     {
+      name: "a backslash is part of a name, and escapes from the first wildcard on",
+      dockerfile: lines("FROM scratch", "COPY a\\\\b c\\\\d/*\\\\[ /srv/"),
+      files: { "a\\b": "1\n", ab: "2\n", "c\\d/x[": "3\n", "c\\d/y\\[": "4\n", "cd/x[": "5\n" },
+    },
+    {
       name: "several sources may be files and folders, whose contents are merged",
       dockerfile: lines("FROM scratch", "COPY a.txt web bin /srv/"),
       files: FILES,
