@@ -113,11 +113,43 @@ if (types.status !== 0) {
   process.exit(1);
 }
 
-// A build of almost nothing, whose process leaves behind what was compiled for it (see launcher.cjs).
+// A build of almost nothing, whose process leaves behind what was compiled for it (see launcher.cjs). Its first stage is
+// not needed, only parsed and planned: every instruction is in it, with what they are often written with.
+const warm = `# syntax=docker/dockerfile:1
+ARG BASE=scratch
+FROM \${BASE} AS other
+ARG NAME="value" OTHER
+ENV A="b c" D=$NAME
+LABEL a.b="\${NAME:-c}"
+RUN --mount=type=cache,target=/x a && \\
+    # a comment
+    b
+RUN ["a", "b"]
+RUN <<END
+a
+END
+COPY --chown=1:1 --from=another a* b /
+ADD --checksum=x ["a b", "/"]
+WORKDIR /a
+USER a
+EXPOSE 80/tcp
+VOLUME /a
+STOPSIGNAL 9
+SHELL ["/bin/sh", "-c"]
+HEALTHCHECK --interval=1s CMD a
+ENTRYPOINT a
+ONBUILD RUN a
+
+FROM scratch
+ENV A=1
+WORKDIR /a
+COPY Dockerfile .
+CMD ["/a"]
+`;
 const scratch = mkdtempSync(join(tmpdir(), "kbuild-warm-"));
 try {
   rmSync(join(dist, "cli.cache"), { force: true });
-  writeFileSync(join(scratch, "Dockerfile"), 'FROM scratch\nENV A=1\nWORKDIR /a\nCOPY Dockerfile .\nCMD ["/a"]\n');
+  writeFileSync(join(scratch, "Dockerfile"), warm);
   const env = { ...process.env, KBUILD_ROOT: join(scratch, "store") };
   const argv = [join(dist, "kbuild.cjs"), "--progress=plain", "-t", "warm", scratch];
   // Twice: first everything is made, then everything is cached, which is the case that is to start fast.
