@@ -9,6 +9,11 @@ export function contextName(name: string): string {
   return imageName(name) ?? imageName(name.toLowerCase()) ?? name.toLowerCase();
 }
 
+/** Whether a name is that of a named context, of which most builds have none. */
+export function isContextName(contexts: ReadonlySet<string>, name: string): boolean {
+  return contexts.size > 0 && contexts.has(contextName(name));
+}
+
 /** An image's name without what docker fills in; undefined for what cannot be one. */
 function imageName(name: string): string | undefined {
   try {

@@ -6,7 +6,7 @@ import type { ArgInstruction, Dockerfile, Instruction, Stage, Word } from "../pa
 import { suggest } from "../parser/suggest.ts";
 import { expandWord } from "../parser/words.ts";
 import { platformArguments } from "./arguments.ts";
-import { contextName } from "./context-names.ts";
+import { isContextName } from "./context-names.ts";
 import { StageNames } from "./stage-names.ts";
 
 /** Where a stage or a `--from` takes its files from. */
@@ -90,7 +90,7 @@ function planStage(
   input: PlanInput,
 ): PlannedStage {
   const name = stage.from.name?.text;
-  if (name !== undefined && input.contextNames.has(contextName(name))) {
+  if (name !== undefined && isContextName(input.contextNames, name)) {
     // The context stands for the stage, whoever refers to it and how.
     const origin = { kind: "context", name } as const;
     return { stage, name, origin, platform: input.targetPlatform, instructions: [], needs: [] };
@@ -256,7 +256,7 @@ function findTarget(dockerfile: Dockerfile, stageNames: StageNames, target: stri
 
 /** What a name in the FROM of stage `current` means: a named context, an earlier stage, or an image. */
 function findOrigin(name: string, names: StageNames, current: number, contextNames: ReadonlySet<string>): Origin {
-  if (contextNames.has(contextName(name))) return { kind: "context", name };
+  if (isContextName(contextNames, name)) return { kind: "context", name };
   const index = names.before(name.toLowerCase(), current);
   if (index !== undefined) return { kind: "stage", index };
   return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
@@ -291,7 +291,7 @@ export function findStageReference(
       hint: "give the image a stage of its own: FROM $NAME AS stage, with ARG NAME before the first FROM",
     });
   }
-  if (contextNames.has(contextName(from.text))) return undefined;
+  if (isContextName(contextNames, from.text)) return undefined;
   const wanted = from.text.toLowerCase();
   const named = names.before(wanted, current + 1) ?? names.from(wanted, current + 1);
   if (named !== undefined) return named;

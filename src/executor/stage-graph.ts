@@ -4,7 +4,7 @@ import type { Word } from "../parser/instructions.ts";
 import { suggest } from "../parser/suggest.ts";
 import { type BaseFinder, type BaseImage, scratchState, stateOfImage } from "./base.ts";
 import { stateOfContext } from "./context-base.ts";
-import { contextName } from "./context-names.ts";
+import { isContextName } from "./context-names.ts";
 import { SnapshotSource } from "./copy/snapshot-source.ts";
 import type { SourceTree } from "./copy/sources.ts";
 import type { Emitter } from "./emitter.ts";
@@ -212,7 +212,7 @@ export class StageGraph {
       const name = plan.stages[index]?.name ?? String(index);
       return this.#filesOf(`the stage "${name}"`, result.state.snapshot);
     }
-    if (contextNames.has(contextName(from.text))) {
+    if (isContextName(contextNames, from.text)) {
       const folder = await namedContext(from.text);
       if (folder !== undefined) return folder;
     }

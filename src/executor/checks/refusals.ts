@@ -6,7 +6,7 @@ import { parseMode } from "../../parser/copy-mode.ts";
 import type { CopyInstruction, Heredoc, Instruction } from "../../parser/instructions.ts";
 import { expandHeredoc, expandWord, expandWords, type Lookup } from "../../parser/words.ts";
 import { isProxyArgument } from "../arguments.ts";
-import { contextName } from "../context-names.ts";
+import { isContextName } from "../context-names.ts";
 import { evaluateArguments, findStageReference, type Plan, withPlace } from "../plan.ts";
 import { mountRequests } from "../run/mount-requests.ts";
 import { applyConfig, type Expand } from "../steps/config.ts";
@@ -34,7 +34,7 @@ export function refuseStages(plan: Plan, facts: StageFacts, contextNames: Readon
     if (instruction.kind !== "COPY" || instruction.from === undefined) return;
     const { text, location } = instruction.from;
     const index = findStageReference(dockerfile, plan.names, instruction.from, stage.index, contextNames);
-    if (index !== undefined || contextNames.has(contextName(text))) return;
+    if (index !== undefined || isContextName(contextNames, text)) return;
     withPlace(dockerfile, location, () => parseReference(text, "build.reference"));
   });
 }

@@ -1,5 +1,4 @@
 import { KbuildError } from "../../errors.ts";
-import { runGit } from "../remote/git-command.ts";
 
 /**
  * The time of the last commit of the repository that a folder of this machine is in, in seconds since 1970; undefined when
@@ -11,6 +10,8 @@ export async function commitTime(
   env: Readonly<Record<string, string | undefined>>,
   signal: AbortSignal,
 ): Promise<number | undefined> {
+  // What starts processes takes longer to load than most builds have to wait for anything.
+  const { runGit } = await import("../remote/git-command.ts");
   try {
     const { GIT_CEILING_DIRECTORIES: ceiling } = env;
     const told = await runGit(

@@ -1,8 +1,19 @@
-import type { Common } from "../instructions.ts";
+import type { Common, Dockerfile } from "../instructions.ts";
 import type { Rule } from "./rule.ts";
 
 const isLower = (text: string): boolean => text === text.toLowerCase();
 const isUpper = (text: string): boolean => text === text.toUpperCase();
+
+/** How often each keyword is written in which way. ARGs before the first FROM do not count, as BuildKit has it. */
+function countKeywords({ stages }: Dockerfile): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  const count = ({ keyword }: Common) => counts.set(keyword, (counts.get(keyword) ?? 0) + 1);
+  for (const { from, instructions } of stages) {
+    count(from);
+    for (const instruction of instructions) count(instruction);
+  }
+  return counts;
+}
 
 export const fromAsCasing: Rule = {
   name: "FromAsCasing",
@@ -32,13 +43,15 @@ export const consistentInstructionCasing: Rule = {
   explanation:
     "Keywords may be in upper or in lower case, but a file that mixes them, or a keyword in neither (From), is harder to " +
     "read. What most instructions of the file are in counts; upper case is usual.",
-  file: function* ({ stages }) {
-    // ARGs before the first FROM do not count, as BuildKit has it.
-    const all = stages.flatMap<Common>(({ from, instructions }) => [from, ...instructions]);
-    const lower = all.filter(({ keyword }) => isLower(keyword)).length;
-    const upper = all.filter(({ keyword }) => !isLower(keyword) && isUpper(keyword)).length;
+  file: function* (dockerfile) {
+    const counts = countKeywords(dockerfile);
+    const keywords = [...counts.keys()];
+    const sum = (some: readonly string[]) => some.reduce((total, keyword) => total + (counts.get(keyword) ?? 0), 0);
+    const lower = sum(keywords.filter(isLower));
+    const upper = sum(keywords.filter((keyword) => !isLower(keyword) && isUpper(keyword)));
     const [isRight, name] = lower > upper ? [isLower, "lower"] : [isUpper, "upper"];
-    for (const { from, instructions } of stages) {
+    if (keywords.every(isRight)) return;
+    for (const { from, instructions } of dockerfile.stages) {
       for (const instruction of [from, ...instructions]) {
         const { keyword } = instruction;
         if (isRight(keyword)) continue;
