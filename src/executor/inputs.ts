@@ -106,6 +106,11 @@ function readPlatforms(given: BuildOptions["platform"]): readonly Platform[] {
 /** What may stand for a named context: what `context/named.ts` and `base.ts` know. */
 function checkContext([name, source]: readonly [string, string]): readonly [string, string] {
   if (name === "") throw new KbuildError("usage.option", `--build-context =${source} has no name`);
+  if (contextName(name) === "scratch") {
+    throw new KbuildError("usage.option", `--build-context ${name}=${source}: scratch is always empty`, {
+      hint: "give the context another name, and use that in FROM or --from",
+    });
+  }
   if (source.startsWith("target:")) {
     throw new KbuildError("usage.notSupported", `--build-context ${name}=${source}: targets are those of kbuild bake`, {
       hint: "name a stage in FROM or --from instead",

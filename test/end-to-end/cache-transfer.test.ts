@@ -89,6 +89,10 @@ for (const [name, spoil] of [
     "has steps without a time",
     (cache: string) => replaceList(cache, (text) => text.replace(/"created":"[^"]+/g, '"created":"then')),
   ],
+  [
+    "has layers that are none",
+    (cache: string) => replaceList(cache, (text) => text.replace(/"mediaType":"[^"]+/g, '"mediaType":"text/html')),
+  ],
   ["has a pipe for its index", (cache: string) => replaceByPipe(path.join(cache, "index.json"))],
   ["has a pipe for its list", (cache: string) => replaceByPipe(...blobs(cache).filter(isList))],
   ["lacks its layers", (cache: string) => removeBlobs(cache)],

@@ -66,6 +66,7 @@ const wrong: readonly (readonly [Partial<BuildOptions>, string])[] = [
   [{ annotations: [{ level: "index", key: "a", value: "b" }] }, "usage.annotation"],
   [{ annotations: [{ platform: "linux/s390x", key: "a", value: "b" }] }, "usage.annotation"],
   [{ buildContexts: { a: "target:b" } }, "usage.notSupported"],
+  [{ buildContexts: { Scratch: "." } }, "usage.option"],
   [{ sourceDateEpoch: -1 }, "usage.epoch"],
   [{ sourceDateEpoch: 1.5 }, "usage.epoch"],
   [{ sourceDateEpoch: Number.NaN }, "usage.epoch"],

@@ -1,4 +1,5 @@
 import { KbuildError } from "../../errors.ts";
+import { compressionOfLayer } from "../../oci/images/tar-bytes.ts";
 import type { ImageConfig } from "../../oci/types.ts";
 import { isObject, isStepRecord, KEY_VERSION, type StepRecord } from "../cache.ts";
 import type { LayerReference } from "../state.ts";
@@ -34,7 +35,8 @@ export function readCacheDocument(value: unknown, where: string): ReadonlyMap<st
   const records = new Map<string, StepRecord>();
   if (value.version !== KEY_VERSION) return records;
   for (const [key, record] of Object.entries(value.records)) {
-    if (/^[0-9a-f]{64}$/.test(key) && isStepRecord(record)) records.set(key, record);
+    if (!/^[0-9a-f]{64}$/.test(key) || !isStepRecord(record)) continue;
+    if (record.layer === undefined || compressionOfLayer(record.layer.blob) !== undefined) records.set(key, record);
   }
   return records;
 }

@@ -57,7 +57,7 @@ export function networkFault(error: unknown, url: URL, proxy?: string): KbuildEr
     case "ETIMEDOUT":
       return new KbuildError("registry.timeout", `${where} did not answer in time (${code})`, { cause: { code } });
     case "ECONNREFUSED":
-      return unreachable(where, "the connection was refused", cause, "Is the registry running, and the port right?");
+      return unreachable(where, "the connection was refused", cause, "Is the server running, and the port right?");
     case "ENOTFOUND":
       return unreachable(where, "there is no host of that name", cause, "Check the spelling, the network and its DNS");
     case "EAI_AGAIN":
