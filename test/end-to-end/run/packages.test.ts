@@ -52,11 +52,14 @@ RUN --mount=type=ssh,id=absent [ ! -e /run/buildkit/ssh_agent.0 ] && echo option
           stop = () => void child.kill("SIGTERM");
         },
       });
-      for (let tries = 0; tries < 100 && !fs.existsSync(socket); tries += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
       const env = { SSH_AUTH_SOCK: socket, SOURCE_DATE_EPOCH: EPOCH };
-      await agent.program("ssh-add", ["-q", own], { env });
+      // Its socket is there before it listens.
+      let added = await agent.program("ssh-add", ["-q", own], { env });
+      for (let tries = 0; tries < 100 && added.status !== 0; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        added = await agent.program("ssh-add", ["-q", own], { env });
+      }
+      assert.is(added.status, 0, added.stderr);
       try {
         const words = ["--build-arg", "KEYS=agent", "--ssh", "default", "--ssh", `other=${socket}`];
         await each.must([...common, ...words, context], { env });
