@@ -1,6 +1,7 @@
 import type { DraftItem } from "../layers/draft.ts";
-import { type Entry, EntryType } from "../layers/entry-table.ts";
-import { joinPath, type Located, nameOf, parentOf, type Tree } from "../layers/tree.ts";
+import { EntryType, NO_FACTS } from "../layers/entry-table.ts";
+import { flatEntry } from "../layers/flat-entry.ts";
+import { joinPath, nameOf, parentOf, type Tree } from "../layers/tree.ts";
 import { sortInTreeOrder } from "../layers/tree-order.ts";
 import type { History } from "../oci/types.ts";
 import { makeLayer } from "./make-layer.ts";
@@ -45,7 +46,7 @@ function squashedItems(whole: Tree, below: Tree, first: number): DraftItem[] {
   const items: DraftItem[] = [];
   for (const located of whole.below("")) {
     if (located.layer < first) continue;
-    const entry = contentOf(whole, located, firstNames);
+    const entry = flatEntry(whole.content(located), located.entry.path, firstNames);
     items.push({
       entry,
       origin: entry.type === EntryType.file ? { digest: entry.digest } : undefined,
@@ -59,45 +60,7 @@ function squashedItems(whole: Tree, below: Tree, first: number): DraftItem[] {
     // What is below a folder that is gone, or is none any more, is gone with it.
     if (whole.lookup(parent)?.entry.type !== EntryType.directory) continue;
     const mark = joinPath(parent, `.wh.${nameOf(path)}`);
-    items.push({ entry: { ...EMPTY, path: mark, type: EntryType.whiteout }, origin: undefined, group: undefined });
+    items.push({ entry: { ...NO_FACTS, path: mark, type: EntryType.whiteout }, origin: undefined, group: undefined });
   }
   return sortInTreeOrder(items, ({ entry }) => entry.path);
-}
-
-/** What marks have of an entry: nothing. */
-const EMPTY = {
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  link: "",
-  xattrs: [],
-  digest: undefined,
-  inodeGroup: 0,
-  source: { kind: "none" },
-} as const;
-
-/** Of the names of one file that are copied here the first has the content, and the others are links to it. */
-function contentOf(tree: Tree, located: Located, firstNames: Map<string, string>): Entry {
-  const content = tree.content(located);
-  const { path } = located.entry;
-  if (content.entry.type !== EntryType.file) return { ...content.entry, path };
-  const file = `${content.layer}:${content.entry.path}`;
-  const first = firstNames.get(file);
-  if (first !== undefined) {
-    // What a link says of the file counts for docker and containerd as much as what its first name says.
-    return {
-      ...content.entry,
-      path,
-      type: EntryType.hardlink,
-      size: 0,
-      link: first,
-      digest: undefined,
-      source: { kind: "none" },
-    };
-  }
-  firstNames.set(file, path);
-  const { source } = content.entry;
-  return { ...content.entry, path, source: source.kind === "blob" ? { ...source, blob: content.layer } : source };
 }

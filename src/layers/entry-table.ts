@@ -81,6 +81,20 @@ export interface Entry {
   readonly source: Source;
 }
 
+/** Of an entry that nothing is known of but its path and its type. */
+export const NO_FACTS: Omit<Entry, "path" | "type"> = {
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  link: "",
+  xattrs: [],
+  digest: undefined,
+  inodeGroup: 0,
+  source: { kind: "none" },
+};
+
 export interface Xattr {
   readonly name: string;
   readonly value: Uint8Array;

@@ -1,22 +1,9 @@
-import { type Entry, type EntryTable, EntryType } from "./entry-table.ts";
+import { type Entry, type EntryTable, EntryType, NO_FACTS } from "./entry-table.ts";
 import { sortInTreeOrder } from "./tree-order.ts";
 
 /** A directory that no layer has an entry for, though it has entries below it: tar writers may leave those out. */
 function impliedDirectory(path: string): Entry {
-  return {
-    path,
-    type: EntryType.directory,
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    link: "",
-    xattrs: [],
-    digest: undefined,
-    inodeGroup: 0,
-    source: { kind: "none" },
-  };
+  return { ...NO_FACTS, path, type: EntryType.directory, mode: 0o755 };
 }
 
 /** An entry of a merged tree, and which of the tree's layers it is from (0 is the lowest). */

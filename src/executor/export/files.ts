@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { KbuildError } from "../../errors.ts";
 import { type Entry, EntryType, encodeEntries } from "../../layers/entry-table.ts";
+import { flatEntry } from "../../layers/flat-entry.ts";
 import { showPath } from "../../layers/path-bytes.ts";
 import { joinPath, type Tree } from "../../layers/tree.ts";
 import { sortInTreeOrder } from "../../layers/tree-order.ts";
@@ -112,22 +113,6 @@ export function filesOf(tree: Tree): Entry[] {
         `/${showPath(path)} is a hard link to /${showPath(content.entry.link)}, which is not there`,
       );
     }
-    if (content.entry.type !== EntryType.file) return { ...content.entry, path };
-    const file = `${content.layer}:${content.entry.path}`;
-    const first = firstNames.get(file);
-    if (first === undefined) {
-      firstNames.set(file, path);
-      const { source } = content.entry;
-      return { ...content.entry, path, source: source.kind === "blob" ? { ...source, blob: content.layer } : source };
-    }
-    return {
-      ...content.entry,
-      path,
-      type: EntryType.hardlink,
-      size: 0,
-      link: first,
-      digest: undefined,
-      source: { kind: "none" },
-    };
+    return flatEntry(content, path, firstNames);
   });
 }

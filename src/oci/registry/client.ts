@@ -7,9 +7,10 @@ import { type Descriptor, type ImageConfig, type Manifest, MediaType, type Platf
 import { checkDigest, checkDigestHeader, readBounded, readPart, saidBy, startOf, statusFault } from "./answers.ts";
 import { Authorizer, type TokenExchange } from "./auth.ts";
 import { type Document, readConfig, readDocument } from "./documents.ts";
-import { asTransient, codeOf, invalid, printable, retryableAfter, showUrl } from "./faults.ts";
+import { asTransient, codeOf, invalid, retryableAfter, showUrl } from "./faults.ts";
 import { type RegistryHost, registryHost } from "./host.ts";
 import { type Environment, isLoopback, matchesHost } from "./proxy.ts";
+import { redirectOf } from "./redirects.ts";
 import { DEFAULT_RETRY_POLICY, RetryBudget, type RetryEvent, type RetryPolicy } from "./retry.ts";
 import { type Reply, type Timeouts, Transport } from "./transport.ts";
 
@@ -330,7 +331,7 @@ export class RegistryClient {
 
   /**
    * Sends a request and follows redirects. The login goes to the first host only, and not even there once a redirect
-   * has led away from it. From HTTPS nothing leads to plain HTTP, unless the user accepted that host.
+   * has led away from it.
    */
   async #follow(
     start: URL,
@@ -349,19 +350,12 @@ export class RegistryClient {
         signal,
         ...(body === undefined ? {} : { method: "POST", body }),
       });
-      const location = reply.header("location");
-      if (![301, 302, 303, 307, 308].includes(reply.status) || location === undefined) return { reply, direct };
-      reply.discard();
-      const what = `The answer of ${showUrl(url)}`;
-      if (body !== undefined) throw invalid(what, "it redirects a login");
-      if (hops === MAX_REDIRECTS) throw invalid(what, `it is the ${hops + 1}th redirect in a row`);
-      const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-      if (next === undefined || !/^https?:$/.test(next.protocol)) {
-        throw invalid(what, `it redirects to ${JSON.stringify(printable(location.split("?")[0] ?? ""))}`);
-      }
-      if (url.protocol === "https:" && next.protocol === "http:" && !this.#isInsecure(next.host)) {
-        throw invalid(what, `it redirects from HTTPS to the plain ${showUrl(next)}`);
-      }
+      const next = redirectOf(reply, url, hops, {
+        most: MAX_REDIRECTS,
+        isInsecure: (host) => this.#isInsecure(host),
+      });
+      if (next === undefined) return { reply, direct };
+      if (body !== undefined) throw invalid(`The answer of ${showUrl(url)}`, "it redirects a login");
       direct &&= next.origin === start.origin;
       url = next;
     }

@@ -2,8 +2,9 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { KbuildError } from "../../errors.ts";
 import { readPart, statusFault } from "./answers.ts";
-import { asTransient, invalid, printable, retryableAfter, showUrl } from "./faults.ts";
+import { asTransient, invalid, retryableAfter, showUrl } from "./faults.ts";
 import { type Environment, isLoopback, matchesHost } from "./proxy.ts";
+import { redirectOf } from "./redirects.ts";
 import { DEFAULT_RETRY_POLICY, RetryBudget, type RetryPolicy } from "./retry.ts";
 import { type Reply, type Timeouts, Transport } from "./transport.ts";
 
@@ -131,18 +132,11 @@ export class HttpFiles {
         insecure: isLoopback(url.host) || this.#isInsecure(url.host),
         signal: this.#options.signal,
       });
-      const location = reply.header("location");
-      if (![301, 302, 303, 307, 308].includes(reply.status) || location === undefined) return reply;
-      reply.discard();
-      const what = `The answer of ${showUrl(url)}`;
-      if (hops === MAX_REDIRECTS) throw invalid(what, `it is the ${hops + 1}th redirect in a row`);
-      const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-      if (next === undefined || !/^https?:$/.test(next.protocol)) {
-        throw invalid(what, `it redirects to ${JSON.stringify(printable(location.split("?")[0] ?? ""))}`);
-      }
-      if (url.protocol === "https:" && next.protocol === "http:" && !this.#isInsecure(next.host)) {
-        throw invalid(what, `it redirects from HTTPS to the plain ${showUrl(next)}`);
-      }
+      const next = redirectOf(reply, url, hops, {
+        most: MAX_REDIRECTS,
+        isInsecure: (host) => this.#isInsecure(host),
+      });
+      if (next === undefined) return reply;
       isDirect &&= next.origin === start.origin;
       url = next;
     }
