@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import type { Image, Layer } from "./image.ts";
-import { compressionOfLayer, tarOf, type ZstdDecompressor } from "./images/tar-bytes.ts";
+import { compressionOfLayer } from "./images/layer-compression.ts";
+import { tarOf, type ZstdDecompressor } from "./images/tar-bytes.ts";
 import { isManifestType } from "./shape.ts";
 import { type Digest, MediaType } from "./types.ts";
 

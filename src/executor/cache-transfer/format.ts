@@ -1,5 +1,5 @@
 import { KbuildError } from "../../errors.ts";
-import { compressionOfLayer } from "../../oci/images/tar-bytes.ts";
+import { compressionOfLayer } from "../../oci/images/layer-compression.ts";
 import type { ImageConfig } from "../../oci/types.ts";
 import { isObject, isStepRecord, KEY_VERSION, type StepRecord } from "../cache.ts";
 import type { LayerReference } from "../state.ts";

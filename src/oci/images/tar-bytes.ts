@@ -4,17 +4,10 @@ import * as zlib from "node:zlib";
 import { KbuildError } from "../../errors.ts";
 import type { Layer } from "../image.ts";
 import type { Descriptor } from "../types.ts";
+import { compressionOfLayer } from "./layer-compression.ts";
 
 /** Makes a stream that decompresses zstd; for Node before 22.15, which cannot. */
 export type ZstdDecompressor = () => Duplex;
-
-/** How the bytes of a layer are compressed, as its media type says; undefined for a type that is no layer. */
-export function compressionOfLayer({ mediaType }: Pick<Descriptor, "mediaType">): "none" | "gzip" | "zstd" | undefined {
-  if (!/^application\/vnd\.(oci\.image\.layer|docker\.image\.rootfs)\./.test(mediaType)) return undefined;
-  if (/[.+]gzip$/.test(mediaType)) return "gzip";
-  if (/[.+]zstd$/.test(mediaType)) return "zstd";
-  return mediaType.endsWith(".tar") ? "none" : undefined;
-}
 
 /**
  * The uncompressed tar of a layer, piece by piece.
